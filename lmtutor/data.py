@@ -1,0 +1,359 @@
+"""Corpora: `load(name)` gives one as a `datasets.DatasetDict`, from this course, a local folder or the hub.
+
+Every data set is one entry of `CATALOGUE`. Columns: "text" for language modelling, "text" and "label" for
+classification; embedded corpora add their ground truth.
+Floor 1 of the package.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lmtutor import runtime
+from lmtutor.runtime import CourseError, choose
+
+if TYPE_CHECKING:  # datasets takes two seconds to import, so functions import it when they need it
+    import pandas as pd
+    from datasets import Dataset, DatasetDict
+
+Rows = dict[str, list[dict]]  # split -> examples
+CHECKSUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set and the ways to get it; `None` where there is no such way."""
+
+    about: str
+    task: str
+    embedded: Callable[[], Rows] | None = None
+    local: Callable[[Path], Rows] | None = None  # gets the set's folder inside LMTUTOR_DATA_DIR
+    folder: str | None = None  # that folder's name
+    hub: dict | None = None  # arguments of datasets.load_dataset
+    rename: dict | None = None  # the hub's column names -> ours
+
+
+def load(name: str, split: str | None = None) -> DatasetDict | Dataset:
+    """Load a data set from the source that `setup` settled; embedded corpora are there whatever the source is.
+
+    Args:
+        name: a name in `CATALOGUE`, such as "harbour".
+        split: "train", "validation" or "test" for one split alone.
+
+    Returns:
+        A `datasets.DatasetDict`, or a `datasets.Dataset` if a split is named.
+
+    Raises:
+        CourseError: the name is unknown, the source does not have the set, or a file is missing or damaged.
+    """
+    entry = CATALOGUE[choose(name, list(CATALOGUE), "The data set")]
+    if entry.embedded:
+        result = _from_rows(entry.embedded())
+    elif runtime.current().source == "local":
+        result = _from_rows(_load_local(name, entry))
+    elif runtime.current().source == "hub":
+        result = _load_hub(name, entry)
+    else:
+        download = "LMTUTOR_SOURCE=hub to download it, or " if entry.hub else ""
+        raise CourseError(
+            f"{name!r} does not come with the course: set {download}LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR to the "
+            f"folder that holds it, and call lm.setup() again."
+        )
+    return result[choose(split, list(result), f"The split of {name!r}")] if split else result
+
+
+def catalogue() -> pd.DataFrame:
+    """All data sets that `load` knows, what they are for, and from where each can be had: one row a set."""
+    import pandas as pd
+
+    folder = runtime.current().data_dir
+    rows = []
+    for name, entry in CATALOGUE.items():
+        here = bool(folder and entry.folder and (folder / entry.folder).is_dir())
+        rows.append(
+            {
+                "name": name,
+                "task": entry.task,
+                "embedded": "yes" if entry.embedded else "",
+                "local": "found" if here else "possible" if entry.local else "",
+                "hub": entry.hub["path"] if entry.hub else "",
+                "about": entry.about,
+            }
+        )
+    return pd.DataFrame(rows).set_index("name")
+
+
+# --- embedded ---------------------------------------------------------------------------------------------------------
+
+
+def verify() -> list[tuple[str, bool]]:
+    """Each embedded file and whether its checksum is right."""
+    return [(name, _is_intact(name)) for name in _checksums()]
+
+
+def write_checksums() -> Path:
+    """Write the checksums of all embedded files that programs made; for maintainers, after a change of `data/`."""
+    folder = runtime.share("data")
+    files = sorted(folder.glob("*/*.jsonl"))
+    lines = [f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
+    return folder / CHECKSUMS
+
+
+def _checksums() -> dict[str, str]:
+    path = runtime.share("data") / CHECKSUMS
+    if not path.is_file():
+        raise CourseError(
+            f"data/{CHECKSUMS} is missing; restore it with `git checkout data` or install the course again."
+        )
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_intact(name: str) -> bool:
+    path = runtime.share("data") / name
+    return path.is_file() and _sha256(path) == _checksums().get(name)
+
+
+def _embedded(corpus: str) -> Callable[[], Rows]:
+    """A reader of data/<corpus>/{train,validation,test}.jsonl that checks each file's checksum."""
+
+    def read() -> Rows:
+        rows = {}
+        for split in ("train", "validation", "test"):
+            name = f"{corpus}/{split}.jsonl"
+            if not _is_intact(name):
+                raise CourseError(
+                    f"data/{name} is missing or damaged (its checksum differs); restore it with `git checkout data` "
+                    f"or install the course again."
+                )
+            rows[split] = list(_read_jsonl(runtime.share("data") / name))
+        return rows
+
+    return read
+
+
+def _pydoc() -> Rows:
+    """Python's own language reference, which the standard library carries: a document a topic, every tenth held out."""
+    from pydoc_data.topics import topics
+
+    rows: Rows = {"train": [], "validation": [], "test": []}
+    for i, name in enumerate(sorted(topics)):
+        split = {8: "validation", 9: "test"}.get(i % 10, "train")
+        rows[split].append({"id": name, "text": topics[name]})
+    return rows
+
+
+# --- local ------------------------------------------------------------------------------------------------------------
+
+
+def _load_local(name: str, entry: Entry) -> Rows:
+    if entry.local is None:
+        raise CourseError(f"{name!r} cannot be read from a local folder; use LMTUTOR_SOURCE=hub.")
+    folder = runtime.current().data_dir
+    if folder is None:
+        raise CourseError(
+            "LMTUTOR_SOURCE is local, but LMTUTOR_DATA_DIR is not set: set it to the folder of your data."
+        )
+    if not folder.is_dir():
+        raise CourseError(f"LMTUTOR_DATA_DIR names {str(folder)!r}, but there is no such folder.")
+    if not (folder / entry.folder).is_dir():
+        raise CourseError(f"{name!r} is expected in the folder {str(folder / entry.folder)!r}, which does not exist.")
+    rows = entry.local(folder / entry.folder)
+    for split, examples in rows.items():
+        if not any(example["text"].strip() for example in examples):
+            raise CourseError(f"The {split} split of {name!r} in {str(folder / entry.folder)!r} is empty.")
+    return rows
+
+
+def _find(folder: Path, *names: str) -> Path:
+    """The first of these files that exists in the folder, also with .gz behind its name."""
+    for name in names:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    raise CourseError(f"There is no {' or '.join(names)} (nor the same with .gz) in {str(folder)!r}.")
+
+
+def _read_text(path: Path) -> str:
+    """The text of a UTF-8 file, unpacked if it is gzipped."""
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CourseError(
+            f"{str(path)!r} is not UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x}); "
+            f"convert it, for example with: iconv -f LATIN1 -t UTF-8"
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise CourseError(f"{str(path)!r} cannot be read ({error}); is the file complete?") from None
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines, split at line feeds only: real texts hold U+0085 and U+2028, at which str.splitlines would split too."""
+    text = _read_text(path).replace("\r\n", "\n")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _read_jsonl(path: Path, columns: tuple[str, ...] = ()) -> Iterator[dict]:
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            raise CourseError(f"Line {number} of {str(path)!r} is not JSON; is the file complete?") from None
+        for column in columns:
+            if not isinstance(row, dict) or column not in row:
+                raise CourseError(f"Line {number} of {str(path)!r} has no {column!r}; needed are {', '.join(columns)}.")
+        yield row
+
+
+def _text_lines(names: dict[str, tuple[str, ...]]) -> Callable[[Path], Rows]:
+    """A reader of one text file a split, one example a line; `names` lists each split's possible file names."""
+
+    def read(folder: Path) -> Rows:
+        return {split: [{"text": line} for line in _lines(_find(folder, *files))] for split, files in names.items()}
+
+    return read
+
+
+def _tiny_shakespeare(folder: Path) -> Rows:
+    """One long text; its last tenth is held out, as nanoGPT does."""
+    text = _read_text(_find(folder, "input.txt"))
+    cut = int(len(text) * 0.9)
+    return {"train": [{"text": text[:cut]}], "validation": [{"text": text[cut:]}]}
+
+
+def _sst2(folder: Path) -> Rows:
+    """Lines "label sentence", as the Stanford Sentiment Treebank is usually passed around."""
+    rows: Rows = {}
+    for split, name in {"train": "train", "validation": "dev", "test": "test"}.items():
+        path = _find(folder, f"stsa.binary.{name}")
+        rows[split] = []
+        for number, line in enumerate(_lines(path), start=1):
+            label, _, sentence = line.partition(" ")
+            if label not in ("0", "1"):
+                raise CourseError(f'Line {number} of {str(path)!r} does not begin with a label "0 " or "1 ".')
+            rows[split].append({"text": sentence, "label": int(label)})
+    return rows
+
+
+def _imdb(folder: Path) -> Rows:
+    """The folders aclImdb/{train,test}/{neg,pos}/*.txt as published, or train.jsonl and test.jsonl."""
+    root = next((f for f in (folder / "aclImdb", folder) if (f / "train").is_dir()), None)
+    if root is None:
+        keep = ("text", "label")
+        return {
+            split: [{key: row[key] for key in keep} for row in _read_jsonl(_find(folder, f"{split}.jsonl"), keep)]
+            for split in ("train", "test")
+        }
+    return {
+        split: [
+            {"text": _read_text(path), "label": label}
+            for label, kind in enumerate(("neg", "pos"))
+            for path in sorted((root / split / kind).glob("*.txt"))
+        ]
+        for split in ("train", "test")
+    }
+
+
+# --- hub --------------------------------------------------------------------------------------------------------------
+
+
+def _load_hub(name: str, entry: Entry) -> DatasetDict:
+    if entry.hub is None:
+        raise CourseError(f"{name!r} is not on the hub; use LMTUTOR_SOURCE=local with the folder that holds it.")
+    import datasets
+
+    try:
+        result = datasets.load_dataset(**entry.hub)
+    except datasets.exceptions.DatasetBuildError as error:  # the download was cut short, or is not what it was
+        raise CourseError(
+            f"{name!r} came from the hub but could not be read ({type(error).__name__}): delete it from the cache in "
+            f"{str(datasets.config.HF_DATASETS_CACHE)!r} and load it again."
+        ) from None
+    except (OSError, ValueError) as error:  # no connection, offline mode, not in the cache
+        raise CourseError(
+            f"{name!r} could not be fetched from the hub ({type(error).__name__}): connect to the network, "
+            f"unset HF_HUB_OFFLINE, or use LMTUTOR_SOURCE=local."
+        ) from None
+    result = datasets.DatasetDict(
+        {split: result[split] for split in ("train", "validation", "test") if split in result}
+    )
+    return result.rename_columns(entry.rename) if entry.rename else result
+
+
+def _from_rows(rows: Rows) -> DatasetDict:
+    import datasets
+
+    return datasets.DatasetDict({split: datasets.Dataset.from_list(examples) for split, examples in rows.items()})
+
+
+CATALOGUE: dict[str, Entry] = {
+    "harbour": Entry(
+        about="Prose written for this course and generated tales, set in one small harbour town.",
+        task="language modelling",
+        embedded=_embedded("harbour"),
+    ),
+    "reviews": Entry(
+        about="Generated reviews whose negation, contrast and intensity are known.",
+        task="sentiment",
+        embedded=_embedded("reviews"),
+    ),
+    "pydoc": Entry(
+        about="Python's language reference, from the standard library of this Python.",
+        task="language modelling",
+        embedded=_pydoc,
+    ),
+    "wikitext2": Entry(
+        about="WikiText-2: good articles of Wikipedia by words, rare ones replaced by <unk> (Merity et al., 2016).",
+        task="language modelling",
+        local=_text_lines(
+            {
+                "train": ("train.txt", "wiki.train.tokens"),
+                "validation": ("valid.txt", "wiki.valid.tokens"),
+                "test": ("test.txt", "wiki.test.tokens"),
+            }
+        ),
+        folder="wikitext2",
+        hub={"path": "Salesforce/wikitext", "name": "wikitext-2-v1"},
+    ),
+    "penntreebank": Entry(
+        about="Penn Treebank as prepared by Mikolov: ptb.train.txt, ptb.valid.txt, ptb.test.txt (licensed by the LDC).",
+        task="language modelling",
+        local=_text_lines(
+            {"train": ("ptb.train.txt",), "validation": ("ptb.valid.txt",), "test": ("ptb.test.txt",)},
+        ),
+        folder="penntreebank",
+    ),
+    "tinyshakespeare": Entry(
+        about="A million characters of Shakespeare (Karpathy, 2015).",
+        task="language modelling",
+        local=_tiny_shakespeare,
+        folder="tinyshakespeare",
+    ),
+    "sst2": Entry(
+        about="Stanford Sentiment Treebank, two classes (Socher et al., 2013).",
+        task="sentiment",
+        local=_sst2,
+        folder="sst",
+        hub={"path": "SetFit/sst2"},
+    ),
+    "imdb": Entry(
+        about="Large Movie Review Dataset (Maas et al., 2011).",
+        task="sentiment",
+        local=_imdb,
+        folder="imdb",
+        hub={"path": "stanfordnlp/imdb"},
+    ),
+}

@@ -1,0 +1,62 @@
+"""Exercises: `check` an answer, ask for a `hint`, see your `progress`.
+
+Each module of this folder holds the exercises of one chapter in a dict `EXERCISES`; "ngram.add_k" is the exercise
+"add_k" of `lmtutor.exercises.ngram`. How an answer is examined is in `lmtutor.exercises.examine`.
+Floor 5 of the package.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from lmtutor.exercises import progress_file
+from lmtutor.exercises.examine import Exercise
+from lmtutor.runtime import choose
+
+# Chapter number -> module. The order is that of the course.
+CHAPTERS = {"00": "start", "01": "ngram"}
+
+
+def find(name: str) -> Exercise:
+    """The exercise of that name, such as "ngram.add_k".
+
+    Raises:
+        CourseError: there is none; the nearest name is suggested.
+    """
+    choose(name, all_names(), "The exercise")
+    module, _, exercise = name.partition(".")
+    return import_module(f"lmtutor.exercises.{module}").EXERCISES[exercise]
+
+
+def all_names(chapter: str | None = None) -> list[str]:
+    """Names of all exercises, or of one chapter's, in their order."""
+    modules = [CHAPTERS[chapter]] if chapter else CHAPTERS.values()
+    return [f"{m}.{name}" for m in modules for name in import_module(f"lmtutor.exercises.{m}").EXERCISES]
+
+
+def check(name: str, answer) -> None:
+    """Examine an answer, print what was found, and record a right one in the learner's progress.
+
+    An answer that still is, or returns, `...` counts as "not tried yet"; it never raises.
+    """
+    complaint = find(name).examine(answer)
+    if complaint is Ellipsis:
+        print(f"{name}: not tried yet. Put your code in place of the `...`; lm.hint({name!r}) helps.")
+    elif complaint:
+        print(f"{name}: not yet. {complaint}")
+        progress_file.record(name, solved=False)
+    else:
+        print(f"{name}: right!")
+        progress_file.record(name, solved=True)
+
+
+def hint(name: str) -> None:
+    """Print the exercise's hint."""
+    print(f"{name}: {find(name).hint}")
+
+
+def progress(*, reset: bool = False):
+    """The learner's progress as a table with one row a chapter; `reset=True` forgets all of it first."""
+    if reset:
+        progress_file.reset()
+    return progress_file.table({chapter: all_names(chapter) for chapter in CHAPTERS})

@@ -1,0 +1,105 @@
+"""How an answer is examined: run it on cases from the smallest up, and tell of the first on which it differs."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+# What an examination returns: None if the answer is right, ... if it is untouched, else one or two sentences.
+Verdict = Any
+
+_short = reprlib.Repr()
+_short.maxstring, _short.maxother = 80, 160
+_short.maxlist = _short.maxtuple = _short.maxdict = 8
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A hint, and the function that examines an answer."""
+
+    hint: str
+    examine: Callable[[Any], Verdict]
+
+
+def compare(
+    reference: Callable, cases: Sequence[tuple], *, tolerance: float = 1e-6, remark: Callable | None = None
+) -> Callable[[Callable], Verdict]:
+    """An examination that compares a function with `reference` on each case (a tuple of arguments), in order.
+
+    Args:
+        reference: the right function.
+        cases: arguments, the smallest first: the first that differs is shown to the learner.
+        tolerance: relative and absolute, for numbers.
+        remark: (arguments, expected, got) -> a sentence on a typical mistake, or "".
+    """
+
+    def examine(answer: Callable) -> Verdict:
+        if answer is Ellipsis:
+            return Ellipsis
+        if not callable(answer):
+            return f"A function was expected, but a {type(answer).__name__} came: pass the function itself, without ()."
+        for arguments in cases:
+            expected = reference(*copy.deepcopy(arguments))
+            try:
+                got = answer(*copy.deepcopy(arguments))
+                right = same(expected, got, tolerance)  # a generator runs only now
+            except Exception as error:
+                return f"For {_call(reference, arguments)} your code raised {type(error).__name__}: {error}"
+            if got is Ellipsis:
+                return Ellipsis
+            if got is None and expected is not None:
+                return f"For {_call(reference, arguments)} your function returned None: is there a `return`?"
+            if not right:
+                said = f"For {_call(reference, arguments)} expected {_show(expected)}, but got {_show(got)}."
+                with suppress(Exception):  # a remark on numbers, when something quite different came
+                    said = f"{said} {remark(arguments, expected, got) if remark else ''}".strip()
+                return said
+        return None
+
+    return examine
+
+
+def same(expected, got, tolerance: float) -> bool:
+    """Whether two results agree: numbers within the tolerance, containers item by item, all else by ==."""
+    if isinstance(expected, np.ndarray | list | tuple) and not isinstance(got, str | Mapping):
+        try:
+            got = list(got)
+        except TypeError:
+            return False
+        return len(expected) == len(got) and all(same(e, g, tolerance) for e, g in zip(expected, got, strict=True))
+    if isinstance(expected, Mapping):
+        if not isinstance(got, Mapping) or expected.keys() != got.keys():
+            return False
+        return all(same(value, got[key], tolerance) for key, value in expected.items())
+    if isinstance(expected, Number) and not isinstance(expected, bool):
+        if isinstance(got, str | bytes):  # float("1") would do, but "1" is no number
+            return False
+        try:
+            return math.isclose(expected, float(got), rel_tol=tolerance, abs_tol=tolerance)
+        except (TypeError, ValueError):
+            return False
+    return bool(expected == got)
+
+
+def _show(value) -> str:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, float | np.floating):
+        return f"{value:.6g}"
+    if isinstance(value, list) and value and all(isinstance(item, float) for item in value):
+        return "[" + ", ".join(f"{item:.6g}" for item in value[:8]) + (", ...]" if len(value) > 8 else "]")
+    return _short.repr(value)
+
+
+def _call(reference: Callable, arguments: tuple) -> str:
+    names = list(inspect.signature(reference).parameters)
+    return f"{reference.__name__}({', '.join(f'{n}={_show(a)}' for n, a in zip(names, arguments, strict=False))})"

@@ -1,0 +1,246 @@
+"""Exercises of chapter 01."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+
+from lmtutor.exercises.examine import Exercise, compare, same
+from lmtutor.models.ngram import KneserNey, NgramCounts
+from lmtutor.text import Vocabulary
+
+# A text small enough to count by hand.
+_PAIRS = Counter({("the", "cat"): 2, ("the", "dog"): 1, ("a", "cat"): 1, ("cat", "sat"): 2})
+_SENTENCES = [
+    sentence.split()
+    for sentence in (
+        "the lamp is lit",
+        "the ferry is late",
+        "the lamp is out",
+        "a ferry is lit",
+        "the keeper is late",
+        "a lamp is a light",
+    )
+]
+
+
+def log_probability(probabilities: list[float]) -> float:
+    """ln of the probability of a sentence, from P(w_i | w_1 ... w_{i-1}) of its words."""
+    return sum(math.log(p) for p in probabilities)
+
+
+def _remark_log_probability(arguments, expected, got):
+    if same(math.exp(expected), got, 1e-9):
+        return "That is the product itself: a long sentence would underflow to 0, so add logarithms."
+    if same(expected / math.log(2), got, 1e-9):
+        return "That is the logarithm to base 2; the natural one is asked for."
+    return ""
+
+
+def mle(pairs: Counter, history: str, word: str) -> float:
+    """count(history, word) / count(history, anything); 0 if the history was never seen."""
+    total = sum(count for (first, _), count in pairs.items() if first == history)
+    return pairs[history, word] / total if total else 0.0
+
+
+def _remark_mle(arguments, expected, got):
+    pairs, history, word = arguments
+    if got == pairs[history, word] / sum(pairs.values()):
+        return "You divided by the number of all pairs: that is the joint probability, not the conditional one."
+    return ""
+
+
+def perplexity(probabilities: list[float]) -> float:
+    """exp of the mean of -ln p; infinite if one p is 0."""
+    if min(probabilities) == 0:
+        return math.inf
+    return math.exp(-sum(math.log(p) for p in probabilities) / len(probabilities))
+
+
+def _remark_perplexity(arguments, expected, got):
+    (probabilities,) = arguments
+    if same(1 / np.mean(probabilities), got, 1e-6):
+        return "You took the arithmetic mean of the probabilities; perplexity needs the mean of their logarithms."
+    if expected != math.inf and same(math.log(expected), got, 1e-6):
+        return "That is the cross-entropy; the perplexity is its exponential."
+    return ""
+
+
+def add_k(count: int, total: int, k: float, vocabulary_size: int) -> float:
+    """(count + k) / (total + k |V|)."""
+    return (count + k) / (total + k * vocabulary_size)
+
+
+def _remark_add_k(arguments, expected, got):
+    count, total, k, vocabulary_size = arguments
+    if same((count + k) / (total + k), got, 1e-9) or same((count + k) / total, got, 1e-9):
+        return "Every one of the |V| words got k more, so the denominator grows by k times |V|."
+    if same((count + k) / (total + vocabulary_size), got, 1e-9):
+        return "This is right for k = 1 only: the denominator grows by k times |V|."
+    return ""
+
+
+def em_step(weights: list[float], components: list[list[float]]) -> list[float]:
+    """One round of EM. components[j][i] is what model j gave to token i; returns the new weights."""
+    shares = np.array(weights)[:, None] * np.array(components)
+    return (shares / shares.sum(axis=0)).mean(axis=1).tolist()
+
+
+def _remark_em_step(arguments, expected, got):
+    weights, components = arguments
+    shares = np.array(weights)[:, None] * np.array(components)
+    if same((shares.sum(axis=1) / shares.sum()).tolist(), got, 1e-6):
+        return "Normalise for each token first, then average: here tokens with high probability count more."
+    if not same(1.0, np.sum(got), 1e-6):
+        return "The new weights should sum to 1."
+    return ""
+
+
+def continuation_probability(pairs: Counter, word: str) -> float:
+    """In how many different pairs the word comes second / the number of different pairs."""
+    return sum(second == word for _, second in pairs) / len(pairs)
+
+
+def _remark_continuation(arguments, expected, got):
+    pairs, word = arguments
+    if same(sum(c for (_, second), c in pairs.items() if second == word) / sum(pairs.values()), got, 1e-9):
+        return "You counted tokens; count each different pair once."
+    return ""
+
+
+def kneser_ney(pairs: Counter, history: str, word: str, discount: float) -> float:
+    """Interpolated Kneser-Ney for pairs: discounted count, and the freed share times the continuation probability."""
+    followers = {second: count for (first, second), count in pairs.items() if first == history}
+    lower = continuation_probability(pairs, word)
+    if not followers:
+        return lower
+    total = sum(followers.values())
+    freed = discount * len(followers) / total
+    return max(followers.get(word, 0) - discount, 0) / total + freed * lower
+
+
+def _remark_kneser_ney(arguments, expected, got):
+    pairs, history, word, discount = arguments
+    total = sum(count for (first, _), count in pairs.items() if first == history)
+    if total and not pairs[history, word] and got < 0:
+        return "A count of 0 minus the discount is negative: take max(count - discount, 0)."
+    if not total:
+        return "The history was never seen, so the continuation probability alone has to answer."
+    if same(max(pairs[history, word] - discount, 0) / total, got, 1e-9):
+        return "The freed share, discount * different followers / total, is not given to the continuation probability."
+    return ""
+
+
+def learning_curve(train: list, test: list, order: int, sizes: list[int], vocabulary: Vocabulary) -> list[float]:
+    """Test perplexity of Kneser-Ney models trained on the first `size` sentences, for each size; one vocabulary."""
+    curve = []
+    for size in sizes:
+        model = KneserNey(NgramCounts(train[:size], order, vocabulary))
+        curve.append(math.exp(-np.log(model.probabilities(test)).mean()))
+    return curve
+
+
+def _remark_learning_curve(arguments, expected, got):
+    train, test, order, sizes, vocabulary = arguments
+    own = []
+    for size in sizes:
+        model = KneserNey(NgramCounts(train[:size], order, Vocabulary(train[:size])))
+        own.append(math.exp(-np.log(model.probabilities(test)).mean()))
+    if same(own, got, 1e-6):
+        return (
+            "Each of your models has a vocabulary of its own, so a smaller text makes more words <unk>, which are "
+            "cheap to predict: give all models the same vocabulary."
+        )
+    whole = math.exp(-np.log(KneserNey(NgramCounts(train, order, vocabulary)).probabilities(test)).mean())
+    if len(sizes) > 1 and same([whole] * len(sizes), got, 1e-6):
+        return "Each size gives the same: is train[:size] used?"
+    return ""
+
+
+_VOCABULARY = Vocabulary(_SENTENCES)
+
+EXERCISES = {
+    "log_probability": Exercise(
+        hint="The logarithm of a product is the sum of the logarithms: sum(math.log(p) for p in ...).",
+        examine=compare(
+            log_probability,
+            [([1.0],), ([0.5],), ([0.5, 0.25],), ([0.1] * 400,)],
+            remark=_remark_log_probability,
+        ),
+    ),
+    "mle": Exercise(
+        hint="The denominator is the sum of the counts of all pairs whose first word is the history; it may be 0.",
+        examine=compare(
+            mle,
+            [(_PAIRS, "the", "cat"), (_PAIRS, "a", "cat"), (_PAIRS, "the", "sat"), (_PAIRS, "sat", "the")],
+            remark=_remark_mle,
+        ),
+    ),
+    "perplexity": Exercise(
+        hint="Mean of -ln p first, then exp. math.log(0) is an error, so look for a 0 before: the answer is math.inf.",
+        examine=compare(
+            perplexity,
+            [([0.5],), ([0.25, 0.25],), ([0.5, 0.125],), ([0.5, 0.0],), ([1e-3] * 300,)],
+            remark=_remark_perplexity,
+        ),
+    ),
+    "add_k": Exercise(
+        hint="Pretend that each of the |V| words was seen k times more after this history.",
+        examine=compare(
+            add_k,
+            [(0, 4, 1.0, 6), (2, 4, 1.0, 6), (2, 4, 0.5, 6), (0, 0, 0.1, 10)],
+            remark=_remark_add_k,
+        ),
+    ),
+    "em_step": Exercise(
+        hint="For token i, model j's share is weights[j] * components[j][i], divided by the sum of that over all j. "
+        "The new weight of j is the mean of its shares over the tokens.",
+        examine=compare(
+            em_step,
+            [
+                ([0.5, 0.5], [[0.5], [0.5]]),
+                ([0.5, 0.5], [[0.2], [0.6]]),
+                ([0.25, 0.75], [[0.2, 0.9], [0.6, 0.1]]),
+                ([0.2, 0.3, 0.5], [[0.1, 0.1, 0.1], [0.5, 0.0, 0.2], [0.9, 0.0, 0.0]]),
+            ],
+            remark=_remark_em_step,
+        ),
+    ),
+    "continuation_probability": Exercise(
+        hint="A Counter of pairs has each different pair once as a key: loop over the keys, not over the counts.",
+        examine=compare(
+            continuation_probability,
+            [(_PAIRS, "cat"), (_PAIRS, "sat"), (_PAIRS, "the")],
+            remark=_remark_continuation,
+        ),
+    ),
+    "kneser_ney": Exercise(
+        hint="Collect the followers of the history with their counts. Freed share = discount * number of different "
+        "followers / total. If there are no followers, return the continuation probability.",
+        examine=compare(
+            kneser_ney,
+            [
+                (_PAIRS, "the", "cat", 0.5),
+                (_PAIRS, "the", "sat", 0.5),
+                (_PAIRS, "the", "the", 0.75),
+                (_PAIRS, "sat", "cat", 0.5),
+            ],
+            remark=_remark_kneser_ney,
+        ),
+    ),
+    "learning_curve": Exercise(
+        hint="For each size: counts = NgramCounts(train[:size], order, vocabulary); then KneserNey(counts), its "
+        "probabilities on the test sentences, and metrics.perplexity.",
+        examine=compare(
+            learning_curve,
+            [
+                (_SENTENCES[:4], _SENTENCES[4:], 2, [4], _VOCABULARY),
+                (_SENTENCES[:4], _SENTENCES[4:], 2, [1, 2, 4], _VOCABULARY),
+                (_SENTENCES[:5], _SENTENCES[5:], 3, [2, 5], _VOCABULARY),
+            ],
+            remark=_remark_learning_curve,
+        ),
+    ),
+}

@@ -1,0 +1,53 @@
+"""Measures of models: from probabilities of the right tokens to cross-entropy, perplexity and bits per character.
+
+Floor 3 of the package.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmtutor.runtime import CourseError
+
+
+def cross_entropy(probabilities: Sequence[float] | np.ndarray) -> float:
+    """Mean of -ln p over the tokens, in nats a token; infinite as soon as one p is 0.
+
+    Args:
+        probabilities: what the model gave to each token that came: [tokens], each in [0, 1].
+
+    Raises:
+        CourseError: there is no token, or a number is no probability.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.size == 0:
+        raise CourseError("The cross-entropy of no tokens is not defined: the text is empty.")
+    if not ((p >= 0) & (p <= 1 + 1e-9)).all():
+        raise CourseError("Probabilities lie between 0 and 1; were logarithms or counts passed instead?")
+    return max(0.0, float(-np.log(p).mean())) if (p > 0).all() else math.inf  # 0.0 for certainty, never -0.0
+
+
+def perplexity(probabilities: Sequence[float] | np.ndarray) -> float:
+    """exp(cross-entropy): the number of equally likely tokens among which the model would be as unsure.
+
+    Args and errors as in `cross_entropy`.
+    """
+    return math.exp(cross_entropy(probabilities))
+
+
+def bits_per_character(probabilities: Sequence[float] | np.ndarray, num_characters: int) -> float:
+    """Bits that the model needs for each character of a text: -sum log2 p / characters.
+
+    It compares models with different tokens, as the characters of the text are the same for all.
+
+    Args:
+        probabilities: what the model gave to each token that came: [tokens].
+        num_characters: length of the text in characters, line ends included.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    if num_characters <= 0:
+        raise CourseError("Bits per character need a text of at least one character.")
+    return cross_entropy(p) * p.size / math.log(2) / num_characters

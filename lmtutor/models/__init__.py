@@ -1,0 +1,1 @@
+"""The models that are built in front of the reader and used again later."""

@@ -1,0 +1,102 @@
+"""Figures in one style. Each function draws on the Axes it is given, or on new ones, and returns them.
+
+Floor 4 of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLE = {
+    "figure.dpi": 80,
+    "figure.figsize": (6.4, 3.6),
+    "figure.constrained_layout.use": True,
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "font.size": 10,
+}
+plt.rcParams.update(STYLE)
+
+
+def new_axes(ax: Axes | None = None, **figure_arguments) -> Axes:
+    """The Axes given, or those of a new figure."""
+    return ax if ax is not None else plt.figure(**figure_arguments).add_subplot()
+
+
+def curves(
+    x: Sequence[float],
+    ys: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """One line for each entry of `ys` over the common `x`, each with its own marker. `log`: "", "x", "y" or "xy"."""
+    ax = new_axes(ax)
+    for (name, y), marker in zip(ys.items(), "osD^vP*" * 3, strict=False):
+        ax.plot(x, y, marker=marker, markersize=4, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    if len(ys) > 1:
+        ax.legend()
+    return ax
+
+
+def bars(values: Mapping[str, float], *, xlabel: str, digits: int = 3, ax: Axes | None = None) -> Axes:
+    """Horizontal bars, the first at the top, each with its value behind it."""
+    ax = new_axes(ax, figsize=(6.4, 0.6 + 0.28 * max(len(values), 3)))
+    names = list(values)
+    drawn = ax.barh(np.arange(len(names)), list(values.values()), color=COLOURS[0])
+    ax.bar_label(drawn, fmt=f"%.{digits}f", padding=3, fontsize=9)
+    ax.set_yticks(np.arange(len(names)), names)
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel(xlabel)
+    return ax
+
+
+def zipf(counts: Sequence[int], ax: Axes | None = None) -> Axes:
+    """Counts over rank on two logarithmic axes, with the line count = largest / rank for the eye."""
+    ordered = np.sort(np.asarray(counts))[::-1]
+    rank = np.arange(1, len(ordered) + 1)
+    ax = new_axes(ax)
+    ax.loglog(rank, ordered, ".", markersize=3, label="words")
+    ax.loglog(rank, ordered[0] / rank, "--", color=COLOURS[1], label="largest count / rank")
+    ax.set(xlabel="rank of the word", ylabel="count", ylim=(0.7, ordered[0] * 1.5))
+    ax.legend()
+    return ax
+
+
+def diagram(boxes: Mapping[str, tuple[float, float]], arrows: Sequence[tuple[str, str]], ax: Axes | None = None) -> Axes:
+    """Boxes at (x, y) with arrows between them: for maps and model pictures.
+
+    Args:
+        boxes: text of each box -> its centre, in units of one box.
+        arrows: (from, to) pairs of texts.
+    """
+    xs, ys = zip(*boxes.values(), strict=True)
+    ax = new_axes(ax, figsize=(1.6 * (max(xs) - min(xs) + 1), 0.62 * (max(ys) - min(ys) + 1)))
+    for text, (x, y) in boxes.items():
+        ax.text(x, y, text, ha="center", va="center", fontsize=8, bbox={"boxstyle": "round", "fc": "#EAF2F8", "ec": "0.5"})
+    for start, end in arrows:
+        style = {"arrowstyle": "->", "color": "0.4", "shrinkA": 24, "shrinkB": 24}
+        ax.annotate("", boxes[end], boxes[start], arrowprops=style)
+    ax.set(xlim=(min(xs) - 0.6, max(xs) + 0.6), ylim=(min(ys) - 0.6, max(ys) + 0.6))
+    ax.axis("off")
+    return ax

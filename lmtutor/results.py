@@ -1,0 +1,108 @@
+"""Measured results: each is one JSON file in benchmarks/results, made by a command that stands in it.
+
+Tables in the README and in the notebooks are made from these files and never typed.
+Floor 1 of the package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from lmtutor import runtime
+from lmtutor.runtime import CourseError, choose
+
+
+def machine() -> str:
+    """The machine in a few words: number of cores, processor, GPU if there is one."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{os.cpu_count()} cores, {name}{gpu}"
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python and of the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def record(name: str, rows: list[dict], *, about: str, command: str, packages: tuple[str, ...] = (), **more) -> Path:
+    """Write a result with its command, machine, versions, date and peak memory; returns the file.
+
+    Args:
+        name: the file's name without ".json".
+        rows: the table, one dict a row.
+        about: one sentence: what was measured, on which data.
+        command: what to type to make it again.
+        packages: whose versions matter.
+        more: anything else worth keeping (seed, seconds, ...).
+    """
+    content = {
+        "about": about,
+        "command": command,
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        "versions": versions(*packages),
+        "peak_memory_mb": round(runtime.peak_memory() / 1e6),
+        **more,
+        "rows": rows,
+    }
+    path = runtime.share("results") / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def read(name: str) -> dict:
+    """The stored result of that name.
+
+    Raises:
+        CourseError: there is none; the nearest name is suggested.
+    """
+    folder = runtime.share("results")
+    choose(name, sorted(path.stem for path in folder.glob("*.json")), "The result")
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(name: str) -> pd.DataFrame:
+    """The rows of a stored result as a table."""
+    return pd.DataFrame(read(name)["rows"])
+
+
+def source(name: str) -> str:
+    """One sentence that says where a stored result comes from: data, command, machine, date."""
+    found = read(name)
+    return f"{found['about']} Made on {found['date']} by `{found['command']}` on {found['machine']}."
+
+
+def markdown(name: str) -> str:
+    """A stored result as a Markdown table, with its source below."""
+    rows = read(name)["rows"]
+    if not rows:
+        raise CourseError(f"The stored result {name!r} has no rows; make it again with: {read(name)['command']}")
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
+    return "\n".join([*lines, "", source(name)])
+
+
+def _cell(value) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else str(value)

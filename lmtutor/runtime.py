@@ -1,0 +1,203 @@
+"""Where a notebook runs: device, precision, seed, profile and source of data, settled once by `setup`.
+
+Floor 0 of the package: it imports nothing of lmtutor.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+import tomllib
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+
+PACKAGE = Path(__file__).resolve().parent
+PROFILES = ("quick", "full")
+SOURCES = ("embedded", "local", "hub")
+
+
+class CourseError(Exception):
+    """A mistake of use, told in one sentence that says what is wrong and what to do.
+
+    In a notebook only the sentence is shown: the reader needs it, and not our call stack.
+    """
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks the exception itself how it wants to be shown
+        return [f"{type(self).__name__}: {self}"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What `setup` settled; `numbers` holds the chapter's row of profiles.toml."""
+
+    device: torch.device
+    precision: str  # "no", "bf16" or "fp16", as Accelerate names them
+    profile: str
+    source: str
+    data_dir: Path | None
+    seed: int
+    numbers: dict = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        where = str(self.device)
+        if self.device.type == "cuda":
+            where += f" ({torch.cuda.get_device_name(self.device)})"
+        elif self.device.type == "cpu":
+            where += f" ({torch.get_num_threads()} threads)"
+        precision = {"no": "float32"}.get(self.precision, self.precision)
+        source = self.source if self.data_dir is None else f"{self.source} ({self.data_dir})"
+        return (
+            f"lmtutor {version('lmtutor')} | {where}, {precision} | "
+            f"profile {self.profile} | data {source} | seed {self.seed}"
+        )
+
+
+_current: Runtime | None = None
+
+
+def setup(chapter: str | None = None, *, seed: int = 0, quiet: bool = False) -> SimpleNamespace:
+    """Settle device, precision, seed, profile and data source, print them in one line, return the chapter's numbers.
+
+    Args:
+        chapter: the notebook's number, such as "01". Its numbers come from profiles.toml.
+        seed: seeds Python, NumPy and PyTorch.
+        quiet: print nothing.
+
+    Returns:
+        The chapter's numbers for this profile and source as attributes (empty without a chapter).
+
+    The switches are the environment variables LMTUTOR_PROFILE (quick, full), LMTUTOR_SOURCE (embedded, local, hub),
+    LMTUTOR_DATA_DIR (the folder of local data) and LMTUTOR_DEVICE (cpu, cuda, mps; chosen by itself when not set).
+
+    Raises:
+        CourseError: a switch has a value that it does not know.
+    """
+    global _current
+    _current = _from_environment(chapter, seed)
+    seed_everything(seed)
+    if _current.device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32: float32 products at tensor-core speed
+    if not quiet:
+        print(_current)
+    return SimpleNamespace(**_current.numbers)
+
+
+def current() -> Runtime:
+    """The runtime that `setup` settled; without a call of `setup`, one from the environment (seed 0)."""
+    return _current or _from_environment(None, 0)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global random generators of Python, NumPy and PyTorch (all devices)."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+    import numpy
+
+    numpy.random.seed(seed)
+
+
+def peak_memory() -> int:
+    """The largest resident memory of this process so far, in bytes."""
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes
+
+
+def share(name: str) -> Path:
+    """The folder `data` or `results`: the checkout's own, or the copy that an installed wheel carries."""
+    checkout = PACKAGE.parent / {"data": "data", "results": "benchmarks/results"}[name]
+    return checkout if (PACKAGE.parent / "pyproject.toml").exists() else PACKAGE / "_share" / name
+
+
+def home() -> Path:
+    """The folder for what belongs to the learner (progress): LMTUTOR_HOME, or ~/.lmtutor."""
+    return Path(os.environ.get("LMTUTOR_HOME") or Path.home() / ".lmtutor")
+
+
+class Stopwatch:
+    """`with Stopwatch() as watch: ...` measures; `watch.seconds` tells, also while it runs."""
+
+    def __enter__(self) -> Stopwatch:
+        self._start, self._end = time.perf_counter(), None
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._end = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return (self._end or time.perf_counter()) - self._start
+
+
+def choose(value: str, known: tuple[str, ...] | list[str], what: str) -> str:
+    """`value` if it is one of `known`; else a CourseError that names `what` and suggests the nearest."""
+    if value in known:
+        return value
+    near = get_close_matches(value, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
+    raise CourseError(f"{what} {value!r} is not known; {hint}")
+
+
+def _from_environment(chapter: str | None, seed: int) -> Runtime:
+    profile = choose(os.environ.get("LMTUTOR_PROFILE") or "quick", PROFILES, "LMTUTOR_PROFILE")
+    source = choose(os.environ.get("LMTUTOR_SOURCE") or "embedded", SOURCES, "LMTUTOR_SOURCE")
+    folder = os.environ.get("LMTUTOR_DATA_DIR")
+    device = _device()
+    return Runtime(
+        device=device,
+        precision=_precision(device),
+        profile=profile,
+        source=source,
+        data_dir=_data_dir(folder) if folder else None,
+        seed=seed,
+        numbers=chapter_numbers(chapter, profile, source) if chapter else {},
+    )
+
+
+def _data_dir(folder: str) -> Path:
+    """The folder as seen from here or, as notebooks run in chapters/, as seen from the repository's top."""
+    here, top = Path(folder).expanduser(), PACKAGE.parent / folder
+    return top if not here.is_dir() and top.is_dir() else here
+
+
+def _device() -> torch.device:
+    wanted = os.environ.get("LMTUTOR_DEVICE")
+    if wanted:
+        choose(wanted.split(":")[0], ("cpu", "cuda", "mps"), "LMTUTOR_DEVICE")
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _precision(device: torch.device) -> str:
+    """bf16 where the GPU computes in it (Ampere and later), fp16 with loss scaling on older ones (a T4), else float32."""
+    if device.type != "cuda":
+        return "no"
+    return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
+
+
+@cache
+def _profiles() -> dict:
+    return tomllib.loads((PACKAGE / "profiles.toml").read_text(encoding="utf-8"))
+
+
+def chapter_numbers(chapter: str, profile: str, source: str) -> dict:
+    """The chapter's row of profiles.toml: what holds always, then what the profile says, then what the source says."""
+    table = _profiles()
+    row = table[choose(chapter, sorted(table), "Chapter")]
+    common = {key: value for key, value in row.items() if not isinstance(value, dict)}
+    return common | row.get(profile, {}) | row.get(source, {})

@@ -1,0 +1,77 @@
+"""Explorers for notebooks: controls of ipywidgets over a picture that follows them.
+
+The picture is an output of its own below the controls, so that a page without a kernel still shows the default state.
+Floor 5 of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import ipywidgets
+import matplotlib.pyplot as plt
+from IPython.display import display
+from matplotlib.axes import Axes
+
+from lmtutor import plots, text
+from lmtutor.models.ngram import NgramModel
+
+
+def explore(draw: Callable[..., Axes], **controls: ipywidgets.Widget) -> ipywidgets.VBox:
+    """Show controls and, below them, what `draw(**values of the controls)` draws; redraw at every change.
+
+    A mistake in the input (any exception of `draw`) is told in a line between the two, and the last picture stays.
+
+    Args:
+        draw: returns the Axes of a new figure.
+        controls: ipywidgets with a `value`, under the names of draw's arguments.
+    """
+    message = ipywidgets.HTML()
+    box = ipywidgets.VBox([*controls.values(), message])
+
+    def picture():
+        axes = draw(**{name: control.value for name, control in controls.items()})
+        plt.close(axes.figure)  # else the inline backend would show it a second time
+        return axes.figure
+
+    def redraw(_change=None) -> None:
+        try:
+            handle.update(picture())
+            message.value = ""
+        except Exception as error:
+            message.value = f"<b>{error}</b>"
+
+    display(box)
+    handle = display(picture(), display_id=True)
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    return box
+
+
+def next_word(models: Mapping[str, Mapping[int, NgramModel]], history: str = "") -> ipywidgets.VBox:
+    """Type a history, choose n and a smoothing, and see the ten likeliest next words.
+
+    Args:
+        models: name of the smoothing -> {n: model of order n}.
+        history: what stands in the box at first; "<s>" is put before it.
+    """
+    orders = sorted(next(iter(models.values())))
+
+    def draw(history: str, n: int, smoothing: str) -> Axes:
+        model = models[smoothing][n]
+        words = [text.START, *text.words(history)]
+        p = model.next_distribution(words)
+        best = p.argsort(kind="stable")[::-1][:10]
+        values = {model.vocabulary.words[i]: float(p[i]) for i in best if p[i] > 0}
+        seen = ["…" if len(words) > n - 1 else "", *(w if w in model.vocabulary else f"{w} (<unk>)" for w in words[-(n - 1) :])]
+        ax = plots.bars(values or {"(no word has a probability above 0)": 0.0}, xlabel="P(word | history)")
+        ax.set_xlim(0, max(0.05, 1.15 * max(values.values(), default=0)))
+        ax.set_title(f"{smoothing}, n = {n}: it sees  {' '.join(seen).strip() if n > 1 else '(nothing)'}", fontsize=9)
+        return ax
+
+    return explore(
+        draw,
+        history=ipywidgets.Text(value=history, description="history", continuous_update=False),
+        n=ipywidgets.IntSlider(value=orders[-1], min=orders[0], max=orders[-1], description="n"),
+        smoothing=ipywidgets.Dropdown(options=list(models), value=list(models)[-1], description="smoothing"),
+    )

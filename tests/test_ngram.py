@@ -1,0 +1,306 @@
+"""The n-gram models against nltk.lm, KenLM, a plain-dictionary implementation, and the laws of probability."""
+
+import math
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nltk.lm import MLE, KneserNeyInterpolated, Laplace
+from nltk.lm import Vocabulary as NltkVocabulary
+from nltk.lm.counter import NgramCounter
+from nltk.util import everygrams
+
+from lmtutor import CourseError
+from lmtutor.models import ngram
+from lmtutor.text import Vocabulary
+
+WORDS = ["the", "a", "lamp", "ferry", "is", "lit", "late", "and"]
+
+
+def random_sentences(seed: int, count: int = 60, longest: int = 9) -> list[list[str]]:
+    """Sentences with skewed word frequencies; some are empty, as in WikiText-2."""
+    generator = np.random.default_rng(seed)
+    p = 1 / np.arange(1, len(WORDS) + 1)
+    return [list(generator.choice(WORDS, size=generator.integers(0, longest), p=p / p.sum())) for _ in range(count)]
+
+
+def padded(sentence):
+    return ["<s>", *sentence, "</s>"]
+
+
+def places(sentences, order):
+    """(word, history) of every predicted token."""
+    for sentence in sentences:
+        tokens = padded(sentence)
+        for i in range(1, len(tokens)):
+            yield tokens[i], tuple(tokens[max(0, i - order + 1) : i])
+
+
+def nltk_model(kind, sentences, order, **arguments):
+    words = NltkVocabulary([w for s in sentences for w in [*s, "</s>"]], unk_label="<unk>")
+    # nltk would count <s> among the unigrams, as if it could come next
+    grams = [[g for g in everygrams(padded(s), max_len=order) if g != ("<s>",)] for s in sentences]
+    counter = NgramCounter(grams)
+    return kind(order=order, vocabulary=words, counter=counter, **arguments)
+
+
+sentences_strategy = st.lists(st.lists(st.sampled_from(WORDS), max_size=7), min_size=1, max_size=12).filter(any)
+PROPER_MODELS = [
+    lambda c, n: ngram.AddK(c, 0.3, n),
+    lambda c, n: ngram.Interpolated(c, np.full(n + 1, 1 / (n + 1)), n),
+    lambda c, n: ngram.AbsoluteDiscounting(c, 0.6, n),
+    lambda c, n: ngram.KneserNey(c, 0.6, n),
+    lambda c, n: ngram.KneserNey(c, "modified", n),
+]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+@pytest.mark.parametrize("ours, theirs", [(ngram.MLE, MLE), (lambda c: ngram.AddK(c, 1.0), Laplace)])
+def test_mle_and_laplace_equal_nltk_at_every_token(order, ours, theirs):
+    sentences = random_sentences(order)
+    expected = nltk_model(theirs, sentences, order)
+    got = ours(ngram.NgramCounts(sentences, order)).probabilities(sentences)
+    assert np.allclose(got, [expected.unmasked_score(w, h) for w, h in places(sentences, order)], atol=1e-14)
+
+
+def test_mle_and_laplace_equal_nltk_on_unseen_text():
+    train, test = random_sentences(1, count=15), random_sentences(2, count=15)
+    counts = ngram.NgramCounts(train, 3)
+    for ours, theirs in [(ngram.MLE(counts), MLE), (ngram.AddK(counts, 1.0), Laplace)]:
+        expected = nltk_model(theirs, train, 3)
+        got = ours.probabilities(test)
+        assert np.allclose(got, [expected.unmasked_score(w, h) for w, h in places(test, 3)], atol=1e-14)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_kneser_ney_equals_nltk_where_the_history_has_full_length(order):
+    train, test = random_sentences(3), random_sentences(4, count=20)
+    expected = nltk_model(KneserNeyInterpolated, train, order, discount=0.4)
+    got = ngram.KneserNey(ngram.NgramCounts(train, order), discount=0.4).probabilities(test)
+    compared = 0
+    for p, (word, history) in zip(got, places(test, order), strict=True):
+        if len(history) == order - 1:
+            # nltk divides by zero where no longer n-gram continues the history; that is its fault and not compared
+            try:
+                q = expected.unmasked_score(word, history)
+            except ZeroDivisionError:
+                continue
+            assert p == pytest.approx(q, abs=1e-12)
+            compared += 1
+    assert compared > 20
+
+
+class PlainModifiedKneserNey:
+    """Modified Kneser-Ney from Chen and Goodman's formulas, with dictionaries and recursion, and nothing clever."""
+
+    def __init__(self, sentences, order, outcomes):
+        self.order, self.outcomes = order, outcomes
+        raw = [Counter() for _ in range(order + 1)]
+        for s in sentences:
+            tokens = padded(s)
+            for k in range(1, order + 1):
+                raw[k].update(tuple(tokens[i : i + k]) for i in range(len(tokens) - k + 1))
+        self.counts = list(raw)
+        for k in range(1, order):
+            lefts = defaultdict(set)
+            for gram in raw[k + 1]:
+                lefts[gram[1:]].add(gram[0])
+            self.counts[k] = {g: c if g[0] == "<s>" else len(lefts[g]) for g, c in raw[k].items()}
+        self.discounts = [None] + [self._discounts(k) for k in range(1, order + 1)]
+
+    def _discounts(self, k):
+        n = Counter(c for g, c in self.counts[k].items() if g[-1] != "<s>")
+        if min(n[1], n[2], n[3]) == 0:
+            return (0, 0.5, 1.0, 1.5)
+        y = n[1] / (n[1] + 2 * n[2])
+        return (0, *(min(max(r - (r + 1) * y * n[r + 1] / n[r], 0), r) for r in (1, 2, 3)))
+
+    def probability(self, word, history):
+        k = len(history) + 1
+        lower = self.probability(word, history[1:]) if history else 1 / self.outcomes
+        following = {g[-1]: c for g, c in self.counts[k].items() if g[:-1] == history and g[-1] != "<s>"}
+        total = sum(following.values())
+        if not total:
+            return lower
+        discount = self.discounts[k]
+        freed = sum(discount[min(c, 3)] for c in following.values()) / total
+        count = following.get(word, 0)
+        return (count - discount[min(count, 3)]) / total + freed * lower
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_modified_kneser_ney_equals_the_plain_formulas(order):
+    train, test = random_sentences(5, count=80), random_sentences(6, count=10)
+    counts = ngram.NgramCounts(train, order)
+    plain = PlainModifiedKneserNey(train, order, counts.num_outcomes)
+    model = ngram.KneserNey(counts)
+    assert [d[1:] for d in plain.discounts[1:]] == [pytest.approx(d) for d in model.discounts]
+    expected = [plain.probability(w, h) for w, h in places(test, order)]
+    assert np.allclose(model.probabilities(test), expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+@pytest.mark.parametrize("discount", ["modified", 0.7])
+@pytest.mark.parametrize("min_count", [1, 4])
+def test_kenlm_reads_our_arpa_file_and_scores_the_same(tmp_path, order, discount, min_count):
+    kenlm = pytest.importorskip("kenlm", reason="kenlm is not installed; it needs a C++ compiler")
+    train, test = random_sentences(7), [*random_sentences(8, count=30), ["the", "zeppelin", "is", "late"]]
+    vocabulary = Vocabulary(train, min_count)
+    if discount != "modified" and order == 1:
+        pytest.skip("a unigram model with one fixed discount is not written by anyone")
+    model = ngram.KneserNey(ngram.NgramCounts(train, order, vocabulary), discount)
+    config = kenlm.Config()
+    config.show_progress = False
+    try:
+        loaded = kenlm.Model(str(ngram.write_arpa(model, tmp_path / "model.arpa")), config)
+    except OSError:
+        if order == 1:
+            pytest.skip("this build of KenLM reads no unigram models")
+        raise
+    known = [vocabulary.decode(vocabulary.encode(s)) for s in test]
+    got = np.array([score for s in known for score, _, _ in loaded.full_scores(" ".join(s))])
+    p = model.probabilities(test)
+    assert np.allclose(np.log10(p[p > 0]), got[p > 0], atol=2e-5)
+    assert (got[p == 0] < -90).all()  # ARPA has no logarithm of 0
+
+
+@given(sentences_strategy, st.lists(st.sampled_from([*WORDS, "zeppelin"]), max_size=4), st.integers(1, 4), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_proper_models_sum_to_one_after_any_history(sentences, history, order, at_start):
+    counts = ngram.NgramCounts(sentences, order)
+    for make in PROPER_MODELS:
+        p = make(counts, order).next_distribution((["<s>"] if at_start else []) + history)
+        assert (p >= 0).all()
+        assert p.sum() == pytest.approx(1)
+        assert p[counts.vocabulary.start] == 0
+
+
+@given(sentences_strategy, sentences_strategy, st.integers(1, 4))
+@settings(max_examples=30, deadline=None)
+def test_scoring_a_text_equals_asking_token_by_token(train, test, order):
+    counts = ngram.NgramCounts(train, order)
+    models = [make(counts, order) for make in PROPER_MODELS] + [ngram.MLE(counts), ngram.StupidBackoff(counts)]
+    for model in models:
+        ids = model.vocabulary.ids
+        expected = []
+        for s in test:
+            tokens = padded(s)
+            for i in range(1, len(tokens)):
+                expected.append(model.next_distribution(tokens[:i])[ids.get(tokens[i], 0)])
+        assert np.allclose(model.probabilities(test), expected, atol=1e-12)
+
+
+def test_counts_are_those_of_a_counter():
+    sentences = random_sentences(9)
+    counts = ngram.NgramCounts(sentences, 3)
+    expected = Counter(g for s in sentences for g in everygrams(padded(s), max_len=3))
+    assert all(counts.count(*gram) == count for gram, count in expected.items())
+    assert counts.num_grams() == [len({g for g in expected if len(g) == k}) for k in (1, 2, 3)]
+    assert counts.count("lit", "lit", "zeppelin") == 0
+    assert counts.num_tokens == sum(len(s) + 1 for s in sentences)
+
+
+def test_kneser_ney_keeps_the_marginals_and_plain_counts_do_not():
+    """Averaged over the histories of the training text, the bigram model gives each word its relative frequency."""
+    sentences = random_sentences(10, count=200)
+    counts = ngram.NgramCounts(sentences, 2)
+    histories, frequency = Counter(), Counter()
+    for s in sentences:
+        for word, (h,) in places([s], 2):
+            histories[h] += 1
+            frequency[word] += 1
+
+    def largest_error(model):
+        average = sum(n * model.next_distribution([h]) for h, n in histories.items()) / counts.num_tokens
+        return max(abs(average[counts.vocabulary.ids[w]] - c / counts.num_tokens) for w, c in frequency.items())
+
+    assert largest_error(ngram.KneserNey(counts, 0.7)) < 1e-12
+    assert largest_error(ngram.AbsoluteDiscounting(counts, 0.7)) > 1e-3
+
+
+def test_em_never_gets_worse_and_finds_what_a_grid_finds():
+    train, held_out = random_sentences(11), random_sentences(12)
+    model = ngram.Interpolated(ngram.NgramCounts(train, 2), [1 / 3] * 3)
+    trace = model.fit_weights(held_out, rounds=3000)
+    assert all(later <= earlier + 1e-12 for earlier, later in zip(trace, trace[1:], strict=False))
+    assert model.weights.sum() == pytest.approx(1)
+    best, found = -np.log(model.probabilities(held_out)).mean(), model.weights
+    grid = np.linspace(0, 1, 41)
+    for a in grid:
+        for b in grid[grid <= 1 - a + 1e-12]:
+            model.weights = np.array([a, b, max(1 - a - b, 0)])
+            p = model.probabilities(held_out)
+            assert (p == 0).any() or -np.log(p).mean() >= best - 1e-5
+    model.weights = found
+
+
+def test_likelihood_is_largest_at_relative_frequencies():
+    """Loss of any other distribution = N * KL(p || q), as the chapter derives with a Lagrange multiplier."""
+    c = np.array([5.0, 3.0, 1.0, 1.0])
+    p = c / c.sum()
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        q = generator.dirichlet(np.ones(4))
+        loss = c @ np.log(p) - c @ np.log(q)
+        assert loss > 0
+        assert loss == pytest.approx(c.sum() * (p @ np.log(p / q)))
+
+
+def test_stupid_backoff_does_not_sum_to_one():
+    counts = ngram.NgramCounts(random_sentences(13), 3)
+    assert ngram.StupidBackoff(counts).next_distribution(["the", "lamp"]).sum() > 1.01
+
+
+def test_unknown_words_have_the_probability_of_unk():
+    train = [["the", "lamp", "is", "lit"], ["the", "ferry", "is", "late"], ["the", "lamp", "is", "late"]]
+    model = ngram.KneserNey(ngram.NgramCounts(train, 2, Vocabulary(train, min_count=2)))
+    assert np.array_equal(model.probabilities([["the", "zeppelin"]]), model.probabilities([["the", "<unk>"]]))
+    assert (model.probabilities([["zeppelin"]]) > 0).all()
+
+
+def test_a_shorter_model_of_the_same_counts_equals_one_counted_shorter():
+    sentences, test = random_sentences(14), random_sentences(15)
+    long, short = ngram.NgramCounts(sentences, 4), ngram.NgramCounts(sentences, 2)
+    for make in PROPER_MODELS:
+        assert np.allclose(make(long, 2).probabilities(test), make(short, 2).probabilities(test))
+
+
+@pytest.mark.parametrize(
+    "mistake, says",
+    [
+        (lambda: ngram.NgramCounts([["a"]], 0), "at least 1"),
+        (lambda: ngram.NgramCounts([["a"]], 2.0), "at least 1"),
+        (lambda: ngram.NgramCounts([], 2), "empty"),
+        (lambda: ngram.MLE(ngram.NgramCounts([["a"]], 2), order=3), "order 2"),
+        (lambda: ngram.MLE(ngram.NgramCounts([["a"]], 2), order=0), "order 0"),
+        (lambda: ngram.MLE(ngram.NgramCounts([["a"]], 2)).probabilities([]), "empty"),
+        (lambda: ngram.AddK(ngram.NgramCounts([["a"]], 2), k=0), "positive"),
+        (lambda: ngram.AbsoluteDiscounting(ngram.NgramCounts([["a"]], 2), 1.5), "between 0 and 1"),
+        (lambda: ngram.KneserNey(ngram.NgramCounts([["a"]], 2), "modifid"), "modified"),
+        (lambda: ngram.Interpolated(ngram.NgramCounts([["a"]], 2), [0.5, 0.5]), "3 weights"),
+        (lambda: ngram.NgramCounts([["a"]], 2).count("a", "a", "a"), "1 to 2"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(mistake, says):
+    with pytest.raises(CourseError, match=says):
+        mistake()
+
+
+def test_one_sentence_of_one_word_is_enough():
+    model = ngram.KneserNey(ngram.NgramCounts([["a"]], 3))
+    assert math.isclose(model.next_distribution(["<s>", "a"]).sum(), 1)
+
+
+def test_modified_kneser_ney_on_wikitext2(realdata, monkeypatch):
+    """The stored result of the chapter, from the loaders to the perplexity, on the real text."""
+    from lmtutor import data, metrics, results, text
+
+    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
+    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(realdata))
+    train, test = (text.sentences(data.load("wikitext2", s)["text"], "whitespace") for s in ("train", "test"))
+    p = ngram.KneserNey(ngram.NgramCounts(train, 5)).probabilities(test)
+    assert len(p) == 245_569
+    stored = results.table("ngram_wikitext2").set_index("n")
+    assert metrics.perplexity(p) == pytest.approx(stored.loc[5, "modified Kneser-Ney, test"], abs=0.06)

@@ -110,7 +110,7 @@ def measure_kenlm() -> dict:
     train, test = sentences("train"), sentences("test")
     model = ngram.KneserNey(ngram.NgramCounts(train, ORDER))
     config = kenlm.Config()
-    config.show_progress = False
+    config.show_progress, config.arpa_complain = False, kenlm.ARPALoadComplain.NONE
     with tempfile.TemporaryDirectory() as folder:
         loaded = kenlm.Model(str(ngram.write_arpa(model, f"{folder}/model.arpa")), config)
     lines = [" ".join(s) for s in test]
@@ -141,7 +141,7 @@ def speed(limit: int | None) -> None:
         return {
             "program": name,
             "estimating, tokens/s": round(nltk["tokens"] / fit) if fit else None,
-            "scoring, tokens/s": float(f"{1 / score:.3g}"),
+            "scoring, tokens/s": round(1 / score, 1) if score > 1e-3 else round(1 / score),
             "peak memory, MB": round(memory / 1e6) if memory else None,
         }
 

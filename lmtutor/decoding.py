@@ -33,7 +33,7 @@ def sample(
         seed: makes the draw repeatable.
 
     Returns:
-        The tokens drawn, without the history and without </s>.
+        The tokens drawn, without the history and without </s>. <unk> is never drawn.
 
     Raises:
         CourseError: the temperature is not above 0, or the model gives every token the probability 0.
@@ -46,7 +46,8 @@ def sample(
     history = list(history)
     drawn: list[str] = []
     for _ in range(max_tokens):
-        p = next_distribution(history)  # [vocabulary]
+        p = next_distribution(history).copy()  # [vocabulary]
+        p[vocabulary.unknown] = 0  # <unk> stands for words that the model cannot spell
         if not p.max() > 0:
             raise CourseError(
                 f"After {' '.join(history[-3:])!r} every token has the probability 0, so none can be drawn; "

@@ -51,3 +51,18 @@ def bits_per_character(probabilities: Sequence[float] | np.ndarray, num_characte
     if num_characters <= 0:
         raise CourseError("Bits per character need a text of at least one character.")
     return cross_entropy(p) * p.size / math.log(2) / num_characters
+
+
+def largest_difference(ours: Iterable[float], theirs: Iterable[float]) -> float:
+    """The largest |a - b|, rounded up to a power of ten and not below 1e-15.
+
+    What is below differs between processors; so rounded, a proof of equality prints the same everywhere.
+
+    Raises:
+        CourseError: the two do not have the same shape.
+    """
+    a, b = (np.asarray(x, dtype=np.float64) for x in (ours, theirs))
+    if a.shape != b.shape:
+        raise CourseError(f"The two have different shapes, {a.shape} and {b.shape}, so they cannot be compared.")
+    largest = float(np.abs(a - b).max(initial=0.0))
+    return 10.0 ** math.ceil(math.log10(max(largest, 1e-15)) - 1e-9)

@@ -23,7 +23,8 @@ STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "0.9",
-    "legend.frameon": False,
+    "legend.framealpha": 0.8,
+    "legend.edgecolor": "none",
     "font.size": 10,
 }
 plt.rcParams.update(STYLE)
@@ -50,6 +51,8 @@ def curves(
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if "x" in log:
         ax.set_xscale("log")
+    elif len(x) <= 10 and all(float(value).is_integer() for value in x):
+        ax.set_xticks(list(x))  # whole numbers, such as n, have no halves between them
     if "y" in log:
         ax.set_yscale("log")
     if len(ys) > 1:

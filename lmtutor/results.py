@@ -81,8 +81,9 @@ def read(name: str) -> dict:
 
 
 def table(name: str) -> pd.DataFrame:
-    """The rows of a stored result as a table."""
-    return pd.DataFrame(read(name)["rows"])
+    """The rows of a stored result as a table; what was not measured is left blank."""
+    frame = pd.DataFrame(read(name)["rows"]).astype(object)
+    return frame.where(frame.notna(), "").set_index(frame.columns[0])
 
 
 def source(name: str) -> str:

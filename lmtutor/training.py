@@ -209,7 +209,8 @@ class _Run:
         optimizer = (options.optimizer or _adamw)(self.parameters)
         # Accelerate would advance the schedule once for each process; here it counts updates.
         self.scheduler = options.scheduler(optimizer, self.total_steps) if options.scheduler else None
-        self.optimizer = accelerator.prepare_optimizer(optimizer)
+        # Without loss scaling Accelerate's optimizer adds only time (a search for a package with each step).
+        self.optimizer = accelerator.prepare_optimizer(optimizer) if accelerator.scaler else optimizer
 
         self.progress = _Progress(micro_batch=options.batch_size)
         self.unread = torch.zeros(4, device=self.device)  # sums since the last read: see _step
@@ -309,20 +310,22 @@ class _Run:
         indices, size = self._indices(), self.progress.micro_batch
         share = indices[self.rank :: self.world]
         micro_batches = [share[start : start + size] for start in range(0, len(share), size)]
-        sums, unit = torch.zeros(3, device=self.device), None
+        losses, counts = [], []
         for number, chosen in enumerate(micro_batches or [indices[:1]], start=1):
             with self.accelerator.no_sync(self.model) if number < len(micro_batches) else nullcontext():
                 mean, count = self._mean_loss(self.model, self.options.train, chosen)
                 if not share:
                     count = 0 * count  # fewer examples than processes: this one only takes part in the exchange
-                if unit is None:
-                    unit = self.accelerator.reduce(count).clamp(min=1)
-                # Accelerate averages gradients over the processes; times `world` that is their sum.
-                self.accelerator.backward(mean * (count * self.world / unit))
-            sums[:2] += torch.stack([mean.detach() * count, count])
-        if self.interrupt.presses:
-            sums[2] = 1
-        sums = self.accelerator.reduce(sums)
+                if number == 1:
+                    unit = self._over_processes(count).clamp(min=1)
+                losses.append(mean.detach() * count)
+                counts.append(count)
+                if self.world > 1 or number > 1:
+                    # Accelerate averages gradients over the processes; times `world` that is their sum.
+                    mean = mean * (count * self.world / unit)
+                self.accelerator.backward(mean)
+        stop = torch.full_like(count, self.interrupt.presses)
+        sums = self._over_processes(torch.stack([sum(losses), sum(counts), stop]))
         if len(indices) > self.world * size:  # some process has more than one micro-batch
             for parameter in self.parameters:
                 if parameter.grad is not None:
@@ -337,16 +340,23 @@ class _Run:
             fetch = getattr(data, "__getitems__", None)  # a datasets.Dataset reads many at once much faster
             examples = fetch(indices) if fetch else [data[index] for index in indices]
             mean, count = self.options.loss(model, send_to_device(self.options.collate(examples), self.device))
-            return mean.float().reshape(()), torch.as_tensor(count, dtype=torch.float32, device=self.device)
+            if mean.dim() > 0:
+                raise ValueError("the loss is not a scalar")
+            return mean.float(), torch.as_tensor(count, dtype=torch.float32, device=self.device)
         except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, CourseError) or _is_out_of_memory(error):
                 raise
             raise InputError(_blame(error, self.progress.step + 1)) from error
 
+    def _over_processes(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The sum of every process's `numbers`."""
+        return self.accelerator.reduce(numbers) if self.world > 1 else numbers
+
     def _clip(self) -> torch.Tensor:
         """Clip the gradient; return the norm that it had."""
+        self.accelerator.unscale_gradients()
         if self.options.clip_norm is not None:
-            return self.accelerator.clip_grad_norm_(self.parameters, self.options.clip_norm)
+            return torch.nn.utils.clip_grad_norm_(self.parameters, self.options.clip_norm)
         return torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
 
     def _halving(self, work: Callable[[], Any]) -> Any:
@@ -454,7 +464,7 @@ class _Run:
                 sums += torch.stack([mean * count, count])
         finally:
             self.module.train()
-        loss, tokens = self.accelerator.reduce(sums).tolist()
+        loss, tokens = self._over_processes(sums).tolist()
         return loss / max(tokens, 1)
 
     def _last_row_step(self) -> int:

@@ -1,0 +1,99 @@
+"""The command `lmtutor`: doctor, run, data, progress.
+
+A mistake of use is told in one sentence on stderr and ends with status 2; a check or a notebook that fails ends with 1.
+Floor 6 of the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lmtutor.runtime import PROFILES, CourseError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (that of the process if none is given); returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.function(options)
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lmtutor", description="What the course does outside its notebooks.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("doctor", help="check that this machine is ready, and say what to do if not")
+    command.set_defaults(function=_doctor)
+
+    command = commands.add_parser("run", help="execute chapters headless; executed copies and a log are kept")
+    command.add_argument("chapters", nargs="*", metavar="CHAPTER", help="a number such as 01, or a name; default: all")
+    command.add_argument("--profile", choices=PROFILES, help="default: LMTUTOR_PROFILE, or quick")
+    command.add_argument("--out", type=Path, default=Path("runs"), help="folder for copies and log; default: runs")
+    command.add_argument("--store", action="store_true", help="for maintainers: put outputs and costs into the course")
+    command.set_defaults(function=_run)
+
+    command = commands.add_parser("data", help="list the data sets and from where each can be had")
+    command.add_argument("--verify", action="store_true", help="check the files that come with the course")
+    command.set_defaults(function=_data)
+
+    command = commands.add_parser("progress", help="show which exercises are solved")
+    command.add_argument("--reset", action="store_true", help="forget all progress")
+    command.set_defaults(function=_progress)
+    return parser
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lmtutor.doctor import doctor
+
+    checks = doctor()
+    width = max(len(c.check) for c in checks)
+    for c in checks:
+        print(f"{c.state:<4}  {c.check:<{width}}  {c.found}")
+        if c.advice:
+            print(f"{'':<4}  {'':<{width}}  -> {c.advice}")
+    failed = sum(c.state == "fail" for c in checks)
+    print(f"{failed} of {len(checks)} checks failed." if failed else "Ready.")
+    return 1 if failed else 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from lmtutor import execute
+
+    profile = options.profile or os.environ.get("LMTUTOR_PROFILE") or "quick"
+    outcomes = execute.run(execute.find(options.chapters), options.out, profile=profile, store=options.store)
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    from lmtutor import data
+
+    if not options.verify:
+        for name, row in data.catalogue().iterrows():
+            places = [place for place in ("embedded", "local", "hub") if row[place]]
+            print(f"{name:<16} {row['task']:<18}  {', '.join(places)}\n    {row['about']}")
+        return 0
+    files = data.verify()
+    for name, right in files:
+        print(f"{'ok' if right else 'damaged or missing':<18}  {name}")
+    return 0 if all(right for _, right in files) else 1
+
+
+def _progress(options: argparse.Namespace) -> int:
+    from lmtutor import exercises
+
+    print(exercises.progress(reset=options.reset).to_string())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""What every test starts from: no network, none of this machine's switches, and a home folder of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DATA_DIR = os.environ.get("LMTUTOR_DATA_DIR")  # before the fixture below clears it
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
+
+# The same examples in every run, no time limit for one of them, and nothing written into the working folder.
+settings.register_profile("lmtutor", max_examples=60, derandomize=True, deadline=None, database=None)
+settings.load_profile("lmtutor")
+
+
+@pytest.fixture(autouse=True)
+def fresh_environment(monkeypatch, tmp_path_factory):
+    """No LMTUTOR_ switch is set, no runtime is settled, and the learner's home is an empty folder."""
+    from lmtutor import runtime
+
+    for name in [name for name in os.environ if name.startswith("LMTUTOR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setattr(runtime, "_current", None)
+
+
+@pytest.fixture
+def realdata() -> Path:
+    """The folder of real data sets: LMTUTOR_DATA_DIR, or ../shared/realdata beside the repository."""
+    folder = Path(DATA_DIR) if DATA_DIR else REPOSITORY.parent / "shared" / "realdata"
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} does not exist; set LMTUTOR_DATA_DIR to the folder that holds it")
+    return folder.resolve()

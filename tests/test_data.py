@@ -1,0 +1,584 @@
+"""Corpora from every source: what comes with the course, a local folder, the hub; and what can be wrong with each."""
+
+import dataclasses
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lmtutor as lm
+from lmtutor import data, runtime
+from lmtutor.runtime import CourseError
+
+EMBEDDED = ["harbour", "reviews"]
+WORD = re.compile(r"\w+")
+SPLITS = ["train", "validation", "test"]
+WIKITEXT = {"wiki.train.tokens": " = A = \n\n a b \n", "wiki.valid.tokens": " c \n", "wiki.test.tokens": " d <unk> \n"}
+
+
+@pytest.fixture
+def local(tmp_path, monkeypatch):
+    """The source is a local folder, still empty."""
+    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
+    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def real(realdata, monkeypatch):
+    """The source is the folder of real data sets."""
+    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
+    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(realdata))
+    return realdata
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The source is the hub; returns a function that points a data set's entry to a folder laid out as on the hub."""
+    monkeypatch.setenv("LMTUTOR_SOURCE", "hub")
+
+    def point(name, path, **changes):
+        arguments = {"path": str(path), "cache_dir": str(tmp_path / "cache")}
+        entry = dataclasses.replace(data.CATALOGUE[name], hub=arguments, **changes)
+        monkeypatch.setitem(data.CATALOGUE, name, entry)
+
+    return point
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of data/ that a test may damage."""
+    folder = tmp_path / "data"
+    shutil.copytree(runtime.share("data"), folder)
+    monkeypatch.setattr(runtime, "share", lambda name: tmp_path / name)
+    return folder
+
+
+def write(folder, files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(content, encoding="utf-8", newline="")
+    return folder
+
+
+def complaint(name, split=None):
+    """What `load` says, which is one line."""
+    with pytest.raises(CourseError) as error:
+        data.load(name, split)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def examples(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+# --- what comes with the course ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("harbour", "embedded"), ("reviews", "local"), ("pydoc", "hub"), ("pydoc", "embedded")]
+)
+def test_embedded_corpora_are_there_whatever_the_source_is(name, source, monkeypatch):
+    monkeypatch.setenv("LMTUTOR_SOURCE", source)
+    corpus = lm.load(name)
+    assert list(corpus) == SPLITS
+    texts = {split: corpus[split]["text"][:] for split in SPLITS}
+    assert all(texts[split] and all(text.strip() for text in texts[split]) for split in SPLITS)
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_no_two_splits_share_a_text(name):
+    home = {}
+    for split, record in records(name):
+        text = " ".join(WORD.findall(record["text"].lower()))
+        assert home.setdefault(text, split) == split, f"in {home[text]} and {split}: {record['text']}"
+
+
+def test_no_two_splits_of_pydoc_share_a_text():
+    topics = {split: set(texts["text"]) for split, texts in lm.load("pydoc").items()}
+    assert not topics["train"] & (topics["validation"] | topics["test"])
+    assert not topics["validation"] & topics["test"]
+
+
+def test_a_named_split_comes_alone_and_is_the_same():
+    assert lm.load("pydoc", "test")[:] == lm.load("pydoc")["test"][:]
+
+
+def test_every_embedded_file_is_in_the_list_of_checksums_and_right():
+    checked = dict(data.verify())
+    there = {p.relative_to(runtime.share("data")).as_posix() for p in runtime.share("data").glob("*/*.jsonl")}
+    assert set(checked) == there == {f"{name}/{split}.jsonl" for name in EMBEDDED for split in SPLITS}
+    assert all(checked.values()), checked
+
+
+def test_writing_the_checksums_again_changes_nothing(copied):
+    before = (copied / data.CHECKSUMS).read_bytes()
+    assert data.write_checksums() == copied / data.CHECKSUMS
+    assert (copied / data.CHECKSUMS).read_bytes() == before
+
+
+def test_every_corpus_has_its_card_and_maker():
+    for name in EMBEDDED:
+        folder = runtime.share("data") / name
+        assert (folder / "make.py").is_file()
+        card = (folder / "CARD.md").read_text(encoding="utf-8")
+        assert "CC0" in card and all(split in card.lower() for split in SPLITS)
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_maker_makes_the_same_files_byte_for_byte(name, tmp_path):
+    source = runtime.share("data") / name
+    folder = tmp_path / "data" / name
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.jsonl", "__pycache__"))
+    environment = {**os.environ, "PYTHONHASHSEED": "1907"}  # an order that hangs on the hash of strings would show
+    command = [sys.executable, "make.py"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for split in SPLITS:
+        again, file = folder / f"{split}.jsonl", source / f"{split}.jsonl"
+        assert data._sha256(again) == data._sha256(file), f"{name}/{split}.jsonl came out different"
+    assert (folder / "CARD.md").read_bytes() == (source / "CARD.md").read_bytes(), "the numbers in the card are old"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes().replace(b"e", b"a", 1)),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.unlink(),
+    ],
+    ids=["one letter changed", "cut short", "empty", "deleted"],
+)
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_a_damaged_embedded_file_is_told_with_the_way_to_restore_it(copied, name, damage):
+    damage(copied / name / "test.jsonl")
+    said = complaint(name)
+    assert f"data/{name}/test.jsonl is missing or damaged" in said and "git checkout data" in said
+    assert [file for file, right in data.verify() if not right] == [f"{name}/test.jsonl"]
+
+
+def test_a_lost_list_of_checksums_is_told_with_the_way_to_restore_it(copied):
+    (copied / data.CHECKSUMS).unlink()
+    assert "data/SHA256SUMS is missing" in complaint("harbour")
+
+
+def test_a_file_that_the_list_of_checksums_does_not_know_is_not_trusted(copied):
+    lines = (copied / data.CHECKSUMS).read_text(encoding="utf-8").splitlines(keepends=True)
+    (copied / data.CHECKSUMS).write_text("".join(s for s in lines if "harbour/train" not in s), encoding="utf-8")
+    assert "data/harbour/train.jsonl is missing or damaged" in complaint("harbour")
+
+
+# --- the ground truth of what was generated ---------------------------------------------------------------------------
+
+
+def records(name):
+    """All examples of an embedded corpus as they stand in its files, with the split of each."""
+    for split in SPLITS:
+        with (runtime.share("data") / name / f"{split}.jsonl").open(encoding="utf-8") as lines:
+            yield from ((split, json.loads(line)) for line in lines)
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_what_is_loaded_is_what_stands_in_the_files(name):
+    for split, loaded in lm.load(name).items():
+        written = [record for s, record in records(name) if s == split]
+        assert loaded["id"][:] == [record["id"] for record in written]
+        assert loaded["text"][:] == [record["text"] for record in written]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_every_example_has_an_id_of_its_own(name):
+    ids = [record["id"] for _, record in records(name)]
+    assert len(set(ids)) == len(ids) > 800
+
+
+def test_harbour_keeps_the_truth_of_tales_beside_that_of_prose():
+    loaded = lm.load("harbour", "test")
+    for kind, truth in zip(loaded["kind"], loaded["truth"], strict=True):
+        assert kind in ("prose", "tale")
+        own, other = (("form", "title"), ("plot", "people"))[:: 1 if kind == "prose" else -1]
+        assert all(truth[key] for key in own) and not any(truth.get(key) for key in other)
+    assert set(loaded["kind"]) == {"prose", "tale"}
+
+
+def test_harbour_s_verbs_stand_where_the_truth_says_and_have_one_number_each():
+    numbers = {}
+    count = 0
+    for _, record in records("harbour"):
+        starts = {match.start() for match in WORD.finditer(record["text"])}
+        for verb in record["truth"].get("agreement", []):
+            assert verb["verb_start"] in starts and record["text"].startswith(verb["verb"], verb["verb_start"]), verb
+            numbers.setdefault(verb["verb"], set()).add(verb["number"])
+            assert verb["distance"] >= 1 or not verb["attractor"]
+            count += 1
+    assert count > 1000 and all(len(number) == 1 for number in numbers.values()), numbers
+    assert numbers["was"] == {"singular"} and numbers["were"] == {"plural"}
+
+
+def test_harbour_s_recalled_words_stood_in_the_text_as_many_words_before_as_the_truth_says():
+    count = 0
+    for _, record in records("harbour"):
+        words = list(WORD.finditer(record["text"]))
+        place = {match.start(): i for i, match in enumerate(words)}
+        for again in record["truth"].get("recall", []):
+            i = place[again["start"]]
+            assert words[i].group() == again["word"]
+            assert words[i - again["distance"]].group().lower() == again["word"].lower() and 0 < again["distance"] <= i
+            count += 1
+    assert count > 5000
+
+
+def test_harbour_s_people_are_named_in_their_tale():
+    for _, record in records("harbour"):
+        for person in record["truth"].get("people", []):
+            assert person["name"].split()[-1] in record["text"], record["id"]
+            assert person["pronoun"] in ("he", "she")
+
+
+def test_the_opinions_of_the_reviews_stand_where_the_truth_says_and_do_not_overlap():
+    for _, record in records("reviews"):
+        spans = record["spans"]
+        assert spans
+        for span in spans:
+            assert record["text"][span["start"] : span["end"]] == span["text"] and span["text"].strip()
+            assert span["polarity"] in (-1, 1)
+        assert all(one["end"] <= other["start"] for one, other in zip(spans, spans[1:], strict=False))
+
+
+def test_the_labels_of_the_reviews_are_balanced_and_only_the_training_labels_have_noise():
+    for split in SPLITS:
+        labels = [(r["label"], r["noisy"]) for s, r in records("reviews") if s == split]
+        assert sum(label for label, _ in labels) * 2 == len(labels)
+        share = sum(noisy for _, noisy in labels) / len(labels)
+        assert share == pytest.approx(0.02, abs=0.002) if split == "train" else share == 0
+
+
+def test_a_review_without_contrast_has_the_label_of_its_opinions_turned_round_by_their_negations():
+    negated = 0
+    for _, record in records("reviews"):
+        if record["phenomena"][0] in ("plain", "negation") and record["contrast"] == "none":
+            signs = {-span["polarity"] if span["negated"] else span["polarity"] for span in record["spans"]}
+            assert signs == {1 if record["label"] ^ record["noisy"] else -1}, record
+            negated += any(span["negated"] for span in record["spans"])
+    assert negated > 1000  # enough to tell who reads a negation from who counts words
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("wikitex2", "did you mean 'wikitext2'?"),
+        ("Harbour", "did you mean 'harbour'?"),
+        ("squad!", "known: harbour, reviews,"),
+        ("", "known: harbour, reviews,"),
+    ],
+)
+def test_an_unknown_data_set_is_told_with_the_nearest(name, way_out):
+    assert complaint(name).startswith(f"The data set {name!r} is not known; {way_out}")
+
+
+def test_an_unknown_split_is_told_with_the_nearest():
+    assert complaint("pydoc", "tests") == "The split of 'pydoc' 'tests' is not known; did you mean 'test'?"
+
+
+def test_what_does_not_come_with_the_course_is_told_with_the_ways_to_get_it():
+    said = complaint("wikitext2")
+    assert "LMTUTOR_SOURCE=hub" in said and "LMTUTOR_SOURCE=local" in said and "LMTUTOR_DATA_DIR" in said
+    said = complaint("penntreebank")  # which is not on the hub
+    assert "LMTUTOR_SOURCE=hub" not in said and "LMTUTOR_SOURCE=local" in said
+
+
+def test_the_catalogue_has_a_row_a_set_and_says_where_each_can_be_had(local):
+    (local / "wikitext2").mkdir()
+    table = data.catalogue()
+    assert list(table.index) == list(data.CATALOGUE)
+    assert table.loc["harbour", ["embedded", "local", "hub"]].tolist() == ["yes", "", ""]
+    assert table.loc["wikitext2", ["embedded", "local", "hub"]].tolist() == ["", "found", "Salesforce/wikitext"]
+    assert table.loc["penntreebank", ["embedded", "local", "hub"]].tolist() == ["", "possible", ""]
+
+
+# --- a local folder ---------------------------------------------------------------------------------------------------
+
+
+def test_a_local_source_without_a_folder_is_told(monkeypatch):
+    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
+    assert "LMTUTOR_DATA_DIR is not set" in complaint("wikitext2")
+
+
+def test_a_folder_that_does_not_exist_is_named(local, monkeypatch):
+    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(local / "nowhere"))
+    assert f"'{local / 'nowhere'}', but there is no such folder" in complaint("wikitext2")
+
+
+def test_a_file_in_place_of_the_folder_is_named(local, monkeypatch):
+    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(write(local, {"file": ""}) / "file"))
+    assert "there is no such folder" in complaint("wikitext2")
+
+
+def test_a_missing_folder_of_one_set_is_named(local):
+    assert f"'wikitext2' is expected in the folder '{local / 'wikitext2'}', which does not exist" in complaint(
+        "wikitext2"
+    )
+
+
+def test_a_missing_file_is_named_with_its_possible_names(local):
+    write(local / "wikitext2", {"train.txt": "a\n", "valid.txt": "a\n"})
+    assert "There is no test.txt or wiki.test.tokens (nor the same with .gz)" in complaint("wikitext2")
+
+
+def test_a_set_that_has_no_local_form_is_told(local, monkeypatch):
+    monkeypatch.setitem(data.CATALOGUE, "far", data.Entry(about="", task="", hub={"path": "nobody/far"}))
+    assert "'far' cannot be read from a local folder; use LMTUTOR_SOURCE=hub" in complaint("far")
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \n\t\n"])
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_an_empty_file_is_told_with_its_split(local, split, content):
+    write(local / "wikitext2", WIKITEXT | {f"wiki.{split}.tokens": content})
+    said = complaint("wikitext2")
+    assert f"The {'validation' if split == 'valid' else split} split of 'wikitext2'" in said and "is empty" in said
+
+
+def test_an_empty_text_is_told_with_its_split(local):
+    write(local / "tinyshakespeare", {"input.txt": ""})
+    assert "split of 'tinyshakespeare'" in complaint("tinyshakespeare")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_text_that_is_not_utf_8_is_told_with_the_byte_and_the_way_to_convert_it(local, encoding):
+    bad = "a café\n".encode(encoding)
+    write(local / "wikitext2", WIKITEXT | {"wiki.valid.tokens": bad})
+    said = complaint("wikitext2")
+    where = {"latin-1": "byte 5 is 0xe9", "utf-16": "byte 0 is 0xff"}[encoding]
+    assert "wiki.valid.tokens' is not UTF-8 text" in said and where in said and "iconv" in said
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packed: packed[: len(packed) // 2],
+        lambda packed: packed[:12] + bytes(b ^ 255 for b in packed[12:20]) + packed[20:],
+        lambda packed: packed[:-8] + b"\0" * 8,
+        lambda packed: b"no gzip at all",
+    ],
+    ids=["cut short", "garbled", "wrong checksum", "not packed"],
+)
+def test_a_damaged_gz_file_is_told(local, damage):
+    packed = gzip.compress("".join(f"line {i}\n" for i in range(300)).encode(), mtime=0)
+    write(local / "wikitext2", WIKITEXT)
+    (local / "wikitext2" / "wiki.test.tokens").unlink()
+    write(local / "wikitext2", {"wiki.test.tokens.gz": damage(packed)})
+    said = complaint("wikitext2")
+    assert "wiki.test.tokens.gz' cannot be read" in said and "is the file complete?" in said
+
+
+def test_the_names_of_the_original_wikitext_work_with_and_without_gz(local):
+    write(local / "wikitext2", WIKITEXT)
+    plain = data.load("wikitext2")
+    assert list(plain) == SPLITS
+    assert plain["train"]["text"][:] == [" = A = ", "", " a b "]
+    assert plain["test"]["text"][:] == [" d <unk> "]
+    for path in list((local / "wikitext2").iterdir()):
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = data.load("wikitext2")
+    assert {split: packed[split][:] for split in SPLITS} == {split: plain[split][:] for split in SPLITS}
+
+
+def test_lines_end_at_line_feeds_only_and_windows_ends_and_marks_are_taken_off(local):
+    text = "\ufeffone\u0085still one\u2028still one\r\ntwo\n\nfour"
+    write(local / "penntreebank", {f"ptb.{split}.txt": text for split in ("train", "valid", "test")})
+    lines = data.load("penntreebank", "train")["text"][:]
+    assert lines == ["one\u0085still one\u2028still one", "two", "", "four"]
+
+
+def test_tiny_shakespeare_keeps_its_last_tenth_for_validation(local):
+    text = "To be\nor not\n" * 100
+    write(local / "tinyshakespeare", {"input.txt": text})
+    loaded = data.load("tinyshakespeare")
+    assert list(loaded) == ["train", "validation"]
+    parts = [loaded[split]["text"][0] for split in loaded]
+    assert "".join(parts) == text and len(parts[0]) == int(len(text) * 0.9)
+    assert "known: train, validation" in complaint("tinyshakespeare", "test")
+
+
+def test_sst2_lines_are_a_label_and_a_sentence(local):
+    files = {f"stsa.binary.{part}": f"1 a fine , {part} film\n0 1 bad film\n" for part in ("train", "dev", "test")}
+    write(local / "sst", files)
+    loaded = data.load("sst2")
+    assert list(loaded) == SPLITS
+    assert loaded["validation"][:] == {"text": ["a fine , dev film", "1 bad film"], "label": [1, 0]}
+
+
+@pytest.mark.parametrize("line", ["a film without a label", "2 too good", "", "-1 bad", "1\ta tab"])
+def test_an_sst2_line_without_its_label_is_told_with_its_number(local, line):
+    files = {f"stsa.binary.{part}": "1 good\n" for part in ("train", "dev", "test")}
+    write(local / "sst", files | {"stsa.binary.dev": f"1 good\n{line}\n0 bad\n"})
+    assert complaint("sst2").startswith(f"Line 2 of '{local / 'sst' / 'stsa.binary.dev'}' does not begin with a label")
+
+
+@pytest.mark.parametrize("inside", ["imdb/aclImdb", "imdb"])
+def test_imdb_reads_the_folders_as_published(local, inside):
+    files = {
+        f"{inside}/{split}/{kind}/{i}_{rating}.txt": f"{split} {kind} {i}<br />\nsecond line"
+        for split in ("train", "test")
+        for kind, rating in (("pos", 9), ("neg", 1))
+        for i in (0, 1)
+    }
+    write(local, files | {f"{inside}/train/unsup/0_0.txt": "never read", f"{inside}/train/urls_pos.txt": "nor this"})
+    loaded = data.load("imdb")
+    assert list(loaded) == ["train", "test"]
+    assert loaded["test"]["label"][:] == [0, 0, 1, 1]
+    assert loaded["test"]["text"][2] == "test pos 0<br />\nsecond line"
+    assert not any("never" in text for text in loaded["train"]["text"])
+
+
+def test_imdb_folders_without_a_review_are_told_as_empty(local):
+    write(local, {"imdb/aclImdb/train/pos/0_9.txt": "fine", "imdb/aclImdb/test/readme": ""})
+    assert "The test split of 'imdb'" in complaint("imdb")
+
+
+def test_imdb_reads_lines_of_json_and_keeps_text_and_label(local):
+    rows = [{"id": "0_9", "label": 1, "rating": 9, "text": "fine\u2028film"}, {"id": "1_2", "label": 0, "text": "bad"}]
+    write(local / "imdb", {"train.jsonl": examples(rows), "test.jsonl.gz": gzip.compress(examples(rows).encode())})
+    loaded = data.load("imdb")
+    assert loaded["train"][:] == loaded["test"][:] == {"text": ["fine\u2028film", "bad"], "label": [1, 0]}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": "cut sho', "is not JSON; is the file complete?"),
+        ("", "is not JSON; is the file complete?"),
+        ('{"text": "no label"}', "has no 'label'; needed are text, label."),
+        ('{"review": "fine", "label": 1}', "has no 'text'; needed are text, label."),
+        ('["fine", 1]', "has no 'text'; needed are text, label."),
+    ],
+)
+def test_a_broken_line_of_json_is_told_with_its_number(local, line, message):
+    good = examples([{"text": "fine", "label": 1}])
+    write(local / "imdb", {"train.jsonl": good + line + "\n", "test.jsonl": good})
+    assert complaint("imdb") == f"Line 2 of '{local / 'imdb' / 'train.jsonl'}' {message}"
+
+
+# --- real data sets ---------------------------------------------------------------------------------------------------
+
+
+def test_the_real_wikitext_2_has_the_published_numbers_of_lines_and_tokens(real):
+    loaded = data.load("wikitext2")
+    assert {split: len(loaded[split]) for split in loaded} == {"train": 36718, "validation": 3760, "test": 4358}
+    lines = lm.text.sentences(loaded["test"]["text"], tokens="whitespace")
+    assert sum(len(line) + 1 for line in lines) == 245_569  # with one </s> a line
+    lines = lm.text.sentences(loaded["train"]["text"], tokens="whitespace")
+    assert sum(len(line) + 1 for line in lines) == 2_088_628
+    assert len(lm.text.Vocabulary(lines)) - 2 == 33_278 - 1  # theirs counts <eos>; ours <s> and </s> besides
+
+
+def test_the_real_sst2_has_the_published_numbers_of_sentences(real):
+    loaded = data.load("sst2")
+    assert {split: len(loaded[split]) for split in loaded} == {"train": 6920, "validation": 872, "test": 1821}
+    assert set(loaded["train"]["label"]) == {0, 1}
+    assert not any(text[:2] in ("0 ", "1 ") for text in loaded["train"]["text"][:100])
+
+
+def test_the_real_imdb_is_balanced(real):
+    loaded = data.load("imdb")
+    assert {split: (len(loaded[split]), sum(loaded[split]["label"])) for split in loaded} == {
+        "train": (10_000, 5_000),
+        "test": (5_000, 2_500),
+    }
+
+
+def test_the_real_tiny_shakespeare_has_its_1_115_394_characters(real):
+    loaded = data.load("tinyshakespeare")
+    text = loaded["train"]["text"][0] + loaded["validation"]["text"][0]
+    assert len(text) == 1_115_394 and text.startswith("First Citizen:")
+
+
+# --- the hub ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_hub_is_read_through_datasets_from_jsonl_files(hub, tmp_path):
+    folder = tmp_path / "wikitext"
+    write(folder, {f"{split}.jsonl": examples([{"text": f"{split} line"}, {"text": ""}]) for split in SPLITS})
+    hub("wikitext2", folder)
+    loaded = data.load("wikitext2")
+    assert list(loaded) == SPLITS
+    assert loaded["test"]["text"][:] == ["test line", ""]
+
+
+def test_the_hub_is_read_through_datasets_from_parquet_files_and_other_splits_are_left_out(hub, tmp_path):
+    import datasets
+
+    folder = tmp_path / "imdb"
+    for split in ("train", "test", "unsupervised"):
+        rows = datasets.Dataset.from_list([{"text": split, "label": 1}])
+        (folder / "plain_text").mkdir(parents=True, exist_ok=True)
+        rows.to_parquet(folder / "plain_text" / f"{split}-00000-of-00001.parquet")
+    files = [{"split": s, "path": f"plain_text/{s}-*"} for s in ("train", "test", "unsupervised")]
+    card = {"configs": [{"config_name": "plain_text", "data_files": files}]}
+    write(folder, {"README.md": f"---\n{json.dumps(card)}\n---\n"})  # YAML holds JSON
+    hub("imdb", folder)
+    loaded = data.load("imdb")
+    assert list(loaded) == ["train", "test"]
+    assert loaded["train"][:] == {"text": ["train"], "label": [1]}
+
+
+def test_the_columns_of_the_hub_get_our_names(hub, tmp_path):
+    rows = examples([{"sentence": "fine", "label": 1}])
+    folder = write(tmp_path / "sst", {f"{split}.jsonl": rows for split in SPLITS})
+    hub("sst2", folder, rename={"sentence": "text"})
+    assert data.load("sst2", "train")[:] == {"text": ["fine"], "label": [1]}
+
+
+def test_the_hub_arguments_of_the_catalogue_are_those_of_load_dataset():
+    import inspect
+
+    from datasets import load_dataset
+
+    for name, entry in data.CATALOGUE.items():
+        if entry.hub:
+            inspect.signature(load_dataset).bind(**entry.hub)
+            assert entry.hub["path"].count("/") == 1, name
+
+
+@pytest.mark.parametrize("path", ["nobody/no-such-data-set", "no-such-data-set"])
+def test_offline_what_is_not_in_the_cache_is_told_at_once(hub, path):
+    hub("wikitext2", path)
+    start = time.perf_counter()
+    said = complaint("wikitext2")
+    assert said.startswith("'wikitext2' could not be fetched from the hub") and "LMTUTOR_SOURCE=local" in said
+    assert time.perf_counter() - start < 10
+
+
+def test_what_is_not_on_the_hub_is_told(monkeypatch):
+    monkeypatch.setenv("LMTUTOR_SOURCE", "hub")
+    assert "'penntreebank' is not on the hub; use LMTUTOR_SOURCE=local" in complaint("penntreebank")
+
+
+def test_a_damaged_download_is_told_with_the_cache_to_clear(hub, tmp_path):
+    folder = write(tmp_path / "sst", {f"{split}.jsonl": '{"text": "cut sho' for split in SPLITS})
+    hub("sst2", folder)
+    said = complaint("sst2")
+    assert said.startswith("'sst2' came from the hub but could not be read") and "delete it from the cache" in said
+
+
+def test_nothing_is_written_beside_the_data(local):
+    write(local / "wikitext2", WIKITEXT)
+    data.load("wikitext2")
+    assert sorted(p.name for p in Path(local).rglob("*")) == sorted([*WIKITEXT, "wikitext2"])

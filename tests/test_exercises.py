@@ -1,0 +1,653 @@
+"""Exercises: right answers pass, untouched ones are no try, mistakes are shown, progress is kept."""
+
+import ast
+import copy
+import inspect
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lmtutor as lm
+from lmtutor import exercises, runtime
+from lmtutor.exercises import examine, progress_file
+from lmtutor.models.ngram import KneserNey, NgramCounts
+from lmtutor.runtime import CourseError
+from lmtutor.text import Vocabulary
+
+NAMES = exercises.all_names()
+CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+
+
+def reference(name):
+    """The right answer to an exercise, which stands in the exercise's module under the exercise's name."""
+    module, _, function = name.partition(".")
+    return getattr(import_module(f"lmtutor.exercises.{module}"), function)
+
+
+def inside(name):
+    """What an exercise compares: its cases, its reference, its tolerance."""
+    return inspect.getclosurevars(exercises.find(name).examine).nonlocals
+
+
+# --- plausible wrong answers ------------------------------------------------------------------------------------------
+
+
+def followers(pairs, history):
+    return {second: count for (first, second), count in pairs.items() if first == history}
+
+
+def continuation(pairs, word):
+    return sum(second == word for _, second in pairs) / len(pairs)
+
+
+def unigram(pairs, word):
+    return sum(count for (_, second), count in pairs.items() if second == word) / sum(pairs.values())
+
+
+def kneser_ney_with(freed=None, lower=continuation, clip=True, unseen=None):
+    """Kneser-Ney with one thing done differently."""
+
+    def kneser_ney(pairs, history, word, discount):
+        after = followers(pairs, history)
+        if not after:
+            return lower(pairs, word) if unseen is None else unseen
+        total = sum(after.values())
+        seen = after.get(word, 0) - discount
+        share = freed(after, total, discount) if freed else discount * len(after) / total
+        return (max(seen, 0) if clip else seen) / total + share * lower(pairs, word)
+
+    return kneser_ney
+
+
+def curve_with(
+    text=lambda train, size: train[:size], vocabulary=None, test=None, end=math.exp, order=lambda order: order
+):
+    """The learning curve with one thing done differently."""
+
+    def learning_curve(train, test_sentences, n, sizes, given):
+        curve = []
+        for size in sizes:
+            part = text(train, size)
+            counts = NgramCounts(part, order(n), vocabulary(part) if vocabulary else given)
+            scored = test(train, test_sentences) if test else test_sentences
+            curve.append(end(-np.log(KneserNey(counts).probabilities(scored)).mean()))
+        return curve
+
+    return learning_curve
+
+
+def em_with(shares=None, normalise=None, average=None):
+    """EM with one thing done differently."""
+
+    def em_step(weights, components):
+        w, c = np.array(weights)[:, None], np.array(components)
+        joint = shares(w, c) if shares else w * c
+        normal = normalise(joint) if normalise else joint / joint.sum(axis=0)
+        return (average(normal) if average else normal.mean(axis=1)).tolist()
+
+    return em_step
+
+
+def hard_em(weights, components):
+    joint = np.array(weights)[:, None] * np.array(components)
+    return (np.bincount(joint.argmax(axis=0), minlength=len(weights)) / joint.shape[1]).tolist()
+
+
+def product_perplexity(probabilities):
+    product = 1.0
+    for p in probabilities:
+        product *= p
+    return product ** (-1 / len(probabilities)) if product else math.inf
+
+
+WRONG = {
+    "start.count_words": {
+        "characters": lambda text: len(text),
+        "blanks plus one": lambda text: text.count(" ") + 1,
+        "split at single blanks": lambda text: len(text.split(" ")),
+        "different words": lambda text: len(set(text.split())),
+        "words and marks": lambda text: len(lm.text.words(text)),
+        "the words, not their number": lambda text: text.split(),
+        "the number as a string": lambda text: str(len(text.split())),
+    },
+    "ngram.log_probability": {
+        "product": lambda probabilities: math.prod(probabilities),
+        "logarithm of the product": lambda probabilities: math.log(math.prod(probabilities)),
+        "base 2": lambda probabilities: sum(math.log2(p) for p in probabilities),
+        "base 10": lambda probabilities: sum(math.log10(p) for p in probabilities),
+        "mean": lambda probabilities: sum(math.log(p) for p in probabilities) / len(probabilities),
+        "minus": lambda probabilities: -sum(math.log(p) for p in probabilities),
+        "logarithm of the sum": lambda probabilities: math.log(sum(probabilities)),
+        "a list": lambda probabilities: [math.log(p) for p in probabilities],
+    },
+    "ngram.mle": {
+        "joint probability": lambda pairs, history, word: pairs[history, word] / sum(pairs.values()),
+        "the count": lambda pairs, history, word: pairs[history, word],
+        "given the second word": lambda pairs, history, word: (
+            pairs[history, word] / (sum(c for (_, second), c in pairs.items() if second == word) or 1)
+        ),
+        "different pairs": lambda pairs, history, word: 1 / len(followers(pairs, history)),
+        "no case for an unseen history": lambda pairs, history, word: (
+            pairs[history, word] / sum(followers(pairs, history).values())
+        ),
+        "one for an unseen history": lambda pairs, history, word: (
+            pairs[history, word] / sum(followers(pairs, history).values()) if followers(pairs, history) else 1.0
+        ),
+        "arguments the wrong way round": lambda pairs, history, word: reference("ngram.mle")(pairs, word, history),
+    },
+    "ngram.perplexity": {
+        "arithmetic mean": lambda probabilities: 1 / (sum(probabilities) / len(probabilities)),
+        "cross-entropy": lambda probabilities: -sum(math.log(p) for p in probabilities) / len(probabilities),
+        "no mean": lambda probabilities: math.exp(-sum(math.log(p) for p in probabilities)),
+        "2 to the nats": lambda probabilities: 2 ** (-sum(math.log(p) for p in probabilities) / len(probabilities)),
+        "minus forgotten": lambda probabilities: math.exp(sum(math.log(p) for p in probabilities) / len(probabilities)),
+        "logarithm of 0": lambda probabilities: math.exp(-sum(map(math.log, probabilities)) / len(probabilities)),
+        "product that underflows": product_perplexity,
+        "zeros left out": lambda probabilities: math.exp(
+            -sum(math.log(p) for p in probabilities if p) / len(probabilities)
+        ),
+    },
+    "ngram.add_k": {
+        "k once in the denominator": lambda count, total, k, vocabulary_size: (count + k) / (total + k),
+        "denominator left as it was": lambda count, total, k, vocabulary_size: (count + k) / (total or 1),
+        "right for k = 1 only": lambda count, total, k, vocabulary_size: (count + k) / (total + vocabulary_size),
+        "1 instead of k": lambda count, total, k, vocabulary_size: (count + 1) / (total + vocabulary_size),
+        "numerator left as it was": lambda count, total, k, vocabulary_size: count / (total + k * vocabulary_size),
+        "no smoothing": lambda count, total, k, vocabulary_size: count / total if total else 0.0,
+        "brackets forgotten": lambda count, total, k, vocabulary_size: count + k / (total + k * vocabulary_size),
+    },
+    "ngram.em_step": {
+        "normalised over everything": lambda weights, components: em_with(
+            normalise=lambda joint: joint / joint.sum(), average=lambda normal: normal.sum(axis=1)
+        )(weights, components),
+        "old weights ignored": em_with(shares=lambda w, c: c),
+        "summed, not averaged": em_with(average=lambda normal: normal.sum(axis=1)),
+        "not normalised": em_with(normalise=lambda joint: joint),
+        "normalised over the tokens": em_with(normalise=lambda joint: joint / joint.sum(axis=1, keepdims=True)),
+        "averaged over the models": em_with(average=lambda normal: normal.mean(axis=0)),
+        "hard decisions": hard_em,
+        "weights left as they were": lambda weights, components: weights,
+    },
+    "ngram.continuation_probability": {
+        "tokens": unigram,
+        "as the first word": lambda pairs, word: sum(first == word for first, _ in pairs) / len(pairs),
+        "not divided": lambda pairs, word: sum(second == word for _, second in pairs),
+        "divided by all tokens": lambda pairs, word: sum(s == word for _, s in pairs) / sum(pairs.values()),
+        "divided by the different second words": lambda pairs, word: (
+            sum(second == word for _, second in pairs) / len({second for _, second in pairs})
+        ),
+    },
+    "ngram.kneser_ney": {
+        "negative counts": kneser_ney_with(clip=False),
+        "nothing given to the lower order": kneser_ney_with(freed=lambda after, total, discount: 0),
+        "the discount counted once": kneser_ney_with(freed=lambda after, total, discount: discount / total),
+        "the discount itself": kneser_ney_with(freed=lambda after, total, discount: discount),
+        "frequency in the lower order": kneser_ney_with(lower=unigram),
+        "0 for an unseen history": kneser_ney_with(unseen=0.0),
+        "no case for an unseen history": lambda pairs, history, word, discount: (
+            max(pairs[history, word] - discount, 0) / sum(followers(pairs, history).values())
+        ),
+        "continuation alone": lambda pairs, history, word, discount: continuation(pairs, word),
+    },
+    "ngram.learning_curve": {
+        "a vocabulary for each size": curve_with(vocabulary=Vocabulary),
+        "the whole text for each size": curve_with(text=lambda train, size: train),
+        "the last sentences": curve_with(text=lambda train, size: train[-size:]),
+        "the cross-entropy": curve_with(end=lambda nats: nats),
+        "bits": curve_with(end=lambda nats: nats / math.log(2)),
+        "measured on the training text": curve_with(test=lambda train, test: train),
+        "the order forgotten": curve_with(order=lambda order: 1),
+        "one number": lambda train, test, order, sizes, vocabulary: curve_with()(train, test, order, sizes, vocabulary)[
+            -1
+        ],
+        "largest first": lambda train, test, order, sizes, vocabulary: curve_with()(
+            train, test, order, sizes[::-1], vocabulary
+        ),
+    },
+}
+MISTAKES = [pytest.param(name, f, id=f"{name}: {what}") for name, wrong in WRONG.items() for what, f in wrong.items()]
+
+
+def test_every_exercise_has_at_least_three_plausible_wrong_answers():
+    few = {name: len(WRONG.get(name, {})) for name in NAMES if len(WRONG.get(name, {})) < 3}
+    assert not few, f"write more wrong answers for {few}"
+    assert set(WRONG) == set(NAMES)
+
+
+@pytest.mark.parametrize(("name", "answer"), MISTAKES)
+def test_a_wrong_answer_fails_and_is_told_the_smallest_input_expected_and_got(name, answer, capsys):
+    lm.check(name, answer)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{name}: not yet. For ") and said.count("\n") == 1
+    assert progress_file.read()[name] == {"tries": 1, "solved": None}
+    call, expected, got = first_difference(name, answer)
+    assert f"For {call}" in said
+    if isinstance(got, Exception):
+        assert f"your code raised {type(got).__name__}: {got}" in said
+    else:
+        assert f"expected {shown(expected)}, but got {shown(got)}" in said
+
+
+def first_difference(name, answer):
+    """The call that differs first, what should come and what came: worked out without the code under test."""
+    for arguments in inside(name)["cases"]:
+        expected = reference(name)(*copy.deepcopy(arguments))
+        try:
+            got = answer(*copy.deepcopy(arguments))
+        except Exception as error:
+            got = error
+        agrees = type(got) is not str and not isinstance(got, Exception) and np.shape(got) == np.shape(expected)
+        if not (agrees and np.allclose(got, expected, rtol=1e-6, atol=1e-6)):
+            first = next(iter(inspect.signature(reference(name)).parameters))
+            return f"{reference(name).__name__}({first}=", expected, got
+    raise AssertionError(f"{answer} is right")
+
+
+def shown(value):
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and value and isinstance(value[0], float):
+        return "[" + ", ".join(f"{v:.6g}" for v in value) + "]"
+    return repr(value)[:20]
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "remark"),
+    [
+        ("start.count_words", "characters", "number of characters"),
+        ("start.count_words", "split at single blanks", ""),
+        ("ngram.log_probability", "product", "add logarithms"),
+        ("ngram.log_probability", "base 2", "base 2"),
+        ("ngram.mle", "joint probability", "joint probability"),
+        ("ngram.perplexity", "arithmetic mean", "arithmetic mean"),
+        ("ngram.perplexity", "cross-entropy", "exponential"),
+        ("ngram.add_k", "k once in the denominator", "k times |V|"),
+        ("ngram.add_k", "right for k = 1 only", "k = 1 only"),
+        ("ngram.em_step", "normalised over everything", "for each token first"),
+        ("ngram.em_step", "summed, not averaged", "sum to 1"),
+        ("ngram.continuation_probability", "tokens", "counted tokens"),
+        ("ngram.kneser_ney", "negative counts", "max(count - discount, 0)"),
+        ("ngram.kneser_ney", "nothing given to the lower order", "freed share"),
+        ("ngram.kneser_ney", "0 for an unseen history", "never seen"),
+        ("ngram.learning_curve", "a vocabulary for each size", "the same vocabulary"),
+        ("ngram.learning_curve", "the whole text for each size", "train[:size]"),
+    ],
+)
+def test_a_typical_mistake_gets_a_remark_on_what_it_is(name, what, remark):
+    assert remark in exercises.find(name).examine(WRONG[name][what])
+
+
+# --- right answers and untouched ones ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_passes_and_is_recorded(name, capsys):
+    lm.check(name, reference(name))
+    assert capsys.readouterr().out == f"{name}: right!\n"
+    assert progress_file.read()[name]["tries"] == 1 and progress_file.read()[name]["solved"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_types_of_number_and_container_pass_too(name):
+    """NumPy's numbers and arrays, tuples and generators are as good as floats and lists."""
+
+    def other(*arguments):
+        result = reference(name)(*arguments)
+        return (np.float64(x) for x in result) if isinstance(result, list) else np.float64(result)
+
+    assert exercises.find(name).examine(other) is None
+    assert exercises.find(name).examine(lambda *arguments: np.array(reference(name)(*arguments))) is None
+
+
+@pytest.mark.parametrize("stub", [..., lambda *arguments: ...], ids=["dots", "a function that returns dots"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_untouched_stub_is_not_tried_yet_and_records_nothing(name, stub, capsys):
+    lm.check(name, stub)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{name}: not tried yet.") and f"lm.hint('{name}')" in said
+    assert not progress_file.file().exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_without_return_is_asked_for_it(name, capsys):
+    lm.check(name, lambda *arguments: None)
+    assert "returned None: is there a `return`?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_error_in_the_learner_s_code_is_told_and_not_raised(name, capsys):
+    def answer(*arguments):
+        raise KeyError("no such word")
+
+    lm.check(name, answer)
+    assert "your code raised KeyError: 'no such word'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_answer_with_too_few_arguments_is_told_and_not_raised(name, capsys):
+    lm.check(name, lambda: 1)
+    assert "your code raised TypeError:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answer", [3, "text", None, [1]])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_result_in_place_of_the_function_is_told(name, answer, capsys):
+    lm.check(name, answer)
+    assert f"A function was expected, but a {type(answer).__name__} came" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["0.5", [], {}, [[1], [2, 3]], {"a": 1}, np.ones((2, 3)), object(), float("nan"), -1.0, b"x", print, [None]],
+    ids=repr,
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_comes_back_the_check_itself_never_fails(name, odd, capsys):
+    lm.check(name, lambda *arguments: odd)
+    assert capsys.readouterr().out.startswith(f"{name}: not yet. For ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_generator_that_fails_on_the_way_is_told_and_not_raised(name, capsys):
+    lm.check(name, lambda *arguments: (1 / 0 for _ in "ab"))
+    assert capsys.readouterr().out.startswith(f"{name}: not yet. For ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arguments_that_an_answer_changes_are_whole_again_in_the_next_case(name):
+    cases = inside(name)["cases"]
+    before = copy.deepcopy([case[:2] for case in cases])  # a Vocabulary has no equality; the first two say enough
+
+    def destroy(*arguments):
+        result = reference(name)(*arguments)
+        for argument in arguments:
+            if isinstance(argument, list | dict):
+                argument.clear()
+        return result
+
+    assert exercises.find(name).examine(destroy) is None
+    assert [case[:2] for case in cases] == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cases_come_with_the_smallest_first(name):
+    sizes = [len(repr(case)) for case in inside(name)["cases"]]
+    assert sizes[0] <= min(sizes) + 3, sizes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_exercise_has_a_hint(name, capsys):
+    lm.hint(name)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{name}: ") and len(said) > len(name) + 30
+
+
+@pytest.mark.parametrize("ask", [lm.hint, lambda name: lm.check(name, ...)], ids=["hint", "check"])
+def test_an_unknown_exercise_is_told_with_the_nearest(ask):
+    with pytest.raises(CourseError, match="The exercise 'ngram.add-k' is not known; did you mean 'ngram.add_k'"):
+        ask("ngram.add-k")
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "agree"),
+    [
+        (1.0, 1.0 + 1e-9, True),
+        (1.0, 1.01, False),
+        (math.inf, math.inf, True),
+        (math.inf, 1e300, False),
+        (1.0, "1.0", False),
+        (1.0, None, False),
+        ([1.0, 2.0], (1.0, 2.0), True),
+        ([1.0, 2.0], [1.0], False),
+        ([1.0, 2.0], [2.0, 1.0], False),
+        ([1.0], 1.0, False),
+        (["a"], "a", False),
+        ({"a": [1.0]}, {"a": [1.0 + 1e-9]}, True),
+        ({"a": 1.0}, {"b": 1.0}, False),
+        ({"a": 1.0}, [("a", 1.0)], False),
+        ("word", "word", True),
+        ("word", "Word", False),
+        (True, True, True),
+        (True, False, False),
+    ],
+)
+def test_results_agree_within_the_tolerance_and_item_by_item(expected, got, agree):
+    assert examine.same(expected, got, 1e-6) is agree
+
+
+def test_the_first_case_that_differs_is_shown_and_long_values_are_cut():
+    check = examine.compare(sum, [([1],), ([1, 2],), (list(range(1000)),)])
+    assert check(sum) is None
+    assert "[1, 2]" in check(lambda iterable: iterable[0])
+    said = check(lambda iterable: 3 if len(iterable) == 2 else iterable[0])
+    assert "..." in said and len(said) < 200
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def wrong_answer(text):
+    return -1
+
+
+def test_tries_are_counted_until_the_first_right_answer_and_the_day_stays(capsys, monkeypatch):
+    name = "start.count_words"
+    for answer in (wrong_answer, wrong_answer, reference(name)):
+        lm.check(name, answer)
+    entry = progress_file.read()[name]
+    assert entry["tries"] == 3 and re.fullmatch(r"\d{4}-\d\d-\d\d", entry["solved"])
+    for answer in (reference(name), wrong_answer):  # what was solved stays solved
+        lm.check(name, answer)
+    assert progress_file.read()[name] == entry
+
+
+def test_progress_has_a_row_a_chapter_and_can_be_forgotten():
+    lm.check("start.count_words", reference("start.count_words"))
+    lm.check("ngram.mle", lambda *arguments: 0)
+    table = lm.progress()
+    assert list(table.index) == list(exercises.CHAPTERS)
+    assert table.loc["00", ["solved", "of", "tries", "open"]].tolist() == [1, 1, 1, ""]
+    assert table.loc["01", ["solved", "of", "tries"]].tolist() == [0, len(exercises.all_names("01")), 1]
+    assert "ngram.mle" in table.loc["01", "open"]
+    assert lm.progress(reset=True)[["solved", "tries"]].to_numpy().sum() == 0
+    assert progress_file.read() == {}
+
+
+def test_progress_survives_a_restart_of_the_kernel():
+    lm.check("ngram.mle", reference("ngram.mle"))
+    code = "import lmtutor as lm; print(lm.progress().loc['01', 'solved'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert done.stdout == "1\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b'{"ngram.mle": {"tries": 3',
+        b"\xff\xfe\x00",
+        b"[]\n",
+        b"3",
+        b"null",
+        b'{"a": 3}',
+        b'{"a": {}}',
+        b"\x1f\x8b",
+    ],
+    ids=repr,
+)
+def test_a_damaged_progress_file_is_put_aside_and_nothing_is_lost(damage, capsys):
+    progress_file.file().write_bytes(damage)
+    lm.check("ngram.mle", reference("ngram.mle"))
+    said = capsys.readouterr().out
+    aside = runtime.home() / "progress.damaged-1.json"
+    assert said.startswith(f"ngram.mle: right!\nYour progress file was damaged; it is kept as {aside},")
+    assert aside.read_bytes() == damage
+    assert list(progress_file.read()) == ["ngram.mle"]
+
+
+def test_a_second_damage_does_not_write_over_what_was_put_aside_first():
+    for damage in (b"first", b"second"):
+        progress_file.file().write_bytes(damage)
+        assert progress_file.read() == {}
+    kept = [(runtime.home() / f"progress.damaged-{i}.json").read_bytes() for i in (1, 2)]
+    assert kept == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("home", ["file", "file/below"])
+def test_a_home_that_cannot_be_written_is_told_in_one_sentence_and_stops_nothing(home, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder")  # even root cannot make a folder inside a file
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / home))
+    lm.check("ngram.mle", reference("ngram.mle"))
+    right, complaint = capsys.readouterr().out.splitlines()
+    assert right == "ngram.mle: right!"
+    assert complaint.startswith("(Progress is not saved: ") and str(tmp_path / home) in complaint
+    assert "Set LMTUTOR_HOME to a folder that you can write." in complaint
+    assert lm.progress().loc["01", "solved"] == 0
+    assert (tmp_path / "file").read_text() == "no folder"
+
+
+def test_a_reset_that_cannot_be_written_is_told_too(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / "file"))
+    lm.progress(reset=True)
+    assert capsys.readouterr().out.startswith("(Progress is not saved: ")
+
+
+@pytest.mark.parametrize("step", ["write_text", "replace"])
+def test_a_full_disk_leaves_the_progress_of_before_and_no_half_file(step, monkeypatch, capsys):
+    lm.check("ngram.mle", reference("ngram.mle"))
+    before = progress_file.file().read_bytes()
+    original = Path.write_text
+
+    def full(self, *arguments, **options):
+        if step == "write_text":
+            original(self, "half", encoding="utf-8")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, step, full)
+    capsys.readouterr()
+    lm.check("start.count_words", reference("start.count_words"))
+    said = capsys.readouterr().out
+    assert "No space left on device" in said and said.count("\n") == 2
+    assert [p.name for p in progress_file.file().parent.iterdir()] == ["progress.json"]
+    assert progress_file.file().read_bytes() == before
+
+
+def test_a_progress_file_that_cannot_be_read_is_not_written_over(monkeypatch, capsys):
+    lm.check("ngram.mle", reference("ngram.mle"))
+    before = progress_file.file().read_bytes()
+    with monkeypatch.context() as patch:
+
+        def forbidden(self):
+            raise PermissionError(13, "Permission denied")
+
+        patch.setattr(Path, "read_bytes", forbidden)
+        capsys.readouterr()
+        lm.check("start.count_words", reference("start.count_words"))
+    assert "(Progress is not saved: Permission denied" in capsys.readouterr().out
+    assert progress_file.file().read_bytes() == before
+
+
+def test_the_progress_file_is_plain_json():
+    lm.check("ngram.mle", reference("ngram.mle"))
+    assert list(json.loads(progress_file.file().read_text(encoding="utf-8"))) == ["ngram.mle"]
+
+
+# --- in the notebooks -------------------------------------------------------------------------------------------------
+
+
+def notebooks():
+    """Each chapter's notebook: number -> cells."""
+    found = {}
+    for path in sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found[path.name[:2]] = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    return found
+
+
+def asked_in(code):
+    """The names in `lm.check("name", ...)` of a cell."""
+    return re.findall(r"""^lm\.check\(\s*["']([^"']+)["']""", code, re.MULTILINE)
+
+
+def parse(code):
+    """A cell's statements, without the lines that only IPython understands."""
+    return ast.parse("\n".join(line for line in code.splitlines() if not line.lstrip().startswith(("%", "!")))).body
+
+
+def imports_of(cells):
+    """A namespace made by the notebook's import statements alone, and `import lmtutor as lm`."""
+    statements = [s for kind, code in cells if kind == "code" for s in parse(code)]
+    wanted = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
+    namespace = {}
+    exec("import lmtutor as lm", namespace)
+    exec(compile(ast.Module(wanted, type_ignores=[]), "imports", "exec"), namespace)
+    return namespace
+
+
+def solution_after(cells, index):
+    """The first Python code in the <details> of the next markdown cell."""
+    text = next((text for kind, text in cells[index + 1 :] if kind == "markdown"), "")
+    folded = re.search(r"<details.*?</details>", text, re.DOTALL)
+    code = re.search(r"```python\n(.*?)```", folded.group(), re.DOTALL) if folded else None
+    return code.group(1) if code else None
+
+
+NOTEBOOKS = notebooks()
+STUBS = [
+    pytest.param(chapter, index, id=f"{chapter} {','.join(asked_in(code))}")
+    for chapter, cells in NOTEBOOKS.items()
+    for index, (kind, code) in enumerate(cells)
+    if kind == "code" and asked_in(code)
+]
+
+
+@pytest.mark.parametrize("chapter", exercises.CHAPTERS)
+def test_a_chapter_s_notebook_asks_each_of_its_exercises_once_and_in_their_order(chapter):
+    assert chapter in NOTEBOOKS, f"chapter {chapter} has exercises but no notebook in {CHAPTERS}"
+    asked = [name for kind, code in NOTEBOOKS[chapter] if kind == "code" for name in asked_in(code)]
+    assert asked == exercises.all_names(chapter)
+
+
+@pytest.mark.parametrize(("chapter", "index"), STUBS)
+def test_a_stub_of_a_notebook_as_it_stands_is_not_tried_yet(chapter, index, capsys):
+    cells = NOTEBOOKS[chapter]
+    namespace = imports_of(cells)
+    exec(compile(ast.Module(parse(cells[index][1]), type_ignores=[]), "stub", "exec"), namespace)
+    said = capsys.readouterr().out
+    for name in asked_in(cells[index][1]):
+        assert f"{name}: not tried yet." in said
+
+
+@pytest.mark.parametrize(("chapter", "index"), STUBS)
+def test_the_folded_solution_of_a_notebook_passes_in_place_of_its_stub(chapter, index, capsys):
+    cells = NOTEBOOKS[chapter]
+    solution = solution_after(cells, index)
+    assert solution, "the next markdown cell has no <details> with Python code"
+    statements, checks = [], []
+    for statement in parse(cells[index][1]):
+        is_check = isinstance(statement, ast.Expr) and ast.unparse(statement).startswith("lm.check(")
+        (checks if is_check else statements).append(statement)
+    namespace = imports_of(cells)
+    program = [*statements, *parse(solution), *checks]  # defined again, a function takes the place of its stub
+    exec(compile(ast.Module(program, type_ignores=[]), "solution", "exec"), namespace)
+    said = capsys.readouterr().out
+    for name in asked_in(cells[index][1]):
+        assert f"{name}: right!" in said
+
+
+def test_the_pairs_of_the_examples_are_a_counter_that_answers_0_for_what_was_never_seen():
+    """Answers may use pairs[history, word] without asking first whether it is there."""
+    assert isinstance(inside("ngram.mle")["cases"][0][0], Counter)

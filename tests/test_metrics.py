@@ -1,0 +1,74 @@
+"""Cross-entropy, perplexity and bits per character."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmtutor import metrics
+from lmtutor.runtime import CourseError
+
+probabilities = st.lists(st.floats(1e-290, 1.0), min_size=1, max_size=40)
+MEASURES = [metrics.cross_entropy, metrics.perplexity, lambda p: metrics.bits_per_character(p, 10)]
+
+
+def test_values_that_can_be_worked_out_by_hand():
+    assert metrics.cross_entropy([0.5, 0.125]) == pytest.approx(2 * math.log(2))
+    assert metrics.perplexity([0.5, 0.125]) == pytest.approx(4)
+    assert metrics.bits_per_character([0.5, 0.125], 8) == pytest.approx(0.5)  # 1 + 3 bits for 8 characters
+
+
+@given(probabilities, st.integers(1, 500))
+def test_bits_per_character_times_characters_are_the_bits_of_all_tokens(p, num_characters):
+    bits = metrics.bits_per_character(p, num_characters)
+    assert bits * num_characters == pytest.approx(len(p) * math.log2(metrics.perplexity(p)), abs=1e-9)
+
+
+@given(probabilities)
+def test_perplexity_is_the_inverse_of_the_geometric_mean(p):
+    assert metrics.perplexity(p) == pytest.approx(math.prod(x ** (-1 / len(p)) for x in p), rel=1e-9)
+
+
+@given(st.integers(1, 1000), st.integers(1, 20))
+def test_a_uniform_model_is_as_unsure_as_its_number_of_choices(choices, tokens):
+    assert metrics.perplexity([1 / choices] * tokens) == pytest.approx(choices)
+
+
+@given(probabilities)
+def test_lists_arrays_and_orders_of_tokens_give_the_same(p):
+    assert metrics.cross_entropy(np.array(p)) == metrics.cross_entropy(p)
+    assert metrics.cross_entropy(p[::-1]) == pytest.approx(metrics.cross_entropy(p))
+
+
+def test_certainty_costs_nothing_and_prints_without_a_minus():
+    assert str(metrics.cross_entropy([1.0, 1.0])) == "0.0"
+    assert metrics.perplexity([1.0]) == 1.0
+    assert str(metrics.bits_per_character([1.0], 3)) == "0.0"
+    assert metrics.cross_entropy([1 + 1e-12]) == 0.0  # a sum that is a rounding error above one
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_one_impossible_token_makes_every_measure_infinite_without_a_warning(measure, recwarn):
+    assert measure([0.5, 0.0, 0.5]) == math.inf
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_no_tokens_are_told_in_one_sentence(measure):
+    with pytest.raises(CourseError, match="no tokens is not defined: the text is empty"):
+        measure([])
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("wrong", [-0.7, 3.0, math.nan, math.inf])
+def test_what_is_no_probability_is_told_in_one_sentence(measure, wrong):
+    with pytest.raises(CourseError, match="between 0 and 1; were logarithms or counts passed instead"):
+        measure([0.5, wrong])
+
+
+@pytest.mark.parametrize("num_characters", [0, -3])
+def test_bits_per_character_of_no_characters_are_told_in_one_sentence(num_characters):
+    with pytest.raises(CourseError, match="at least one character"):
+        metrics.bits_per_character([0.5], num_characters)

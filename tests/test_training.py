@@ -1,0 +1,702 @@
+"""training.fit, on a model so small that a run takes a fraction of a second."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional as F
+
+from lmtutor import runtime, training
+from lmtutor.runtime import CourseError
+
+VOCABULARY, PADDING = 11, 0
+NUMBERS = ["step", "epoch", "train_loss", "validation_loss", "tokens", "learning_rate"]  # columns that are no times
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch):
+    """Sums come out bit for bit the same only on a CPU."""
+    monkeypatch.setenv("LMTUTOR_DEVICE", "cpu")
+    monkeypatch.setattr(runtime, "_current", None)
+
+
+class TinyLM(nn.Module):
+    """Predicts each token from the one before."""
+
+    def __init__(self, dropout=0.0, size=8, vocabulary=VOCABULARY):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, size)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(size, vocabulary)
+
+    def forward(self, tokens):
+        return self.output(self.dropout(self.embedding(tokens)))
+
+
+def tiny_lm(**arguments):
+    torch.manual_seed(0)
+    return TinyLM(**arguments)
+
+
+def sentences(count, seed=1):
+    """Token lists of very unequal length, so that a mean of means is not the mean."""
+    generator = random.Random(seed)
+    return [[generator.randrange(1, VOCABULARY) for _ in range(generator.randint(2, 12))] for _ in range(count)]
+
+
+def pad(examples):
+    return nn.utils.rnn.pad_sequence([torch.tensor(example) for example in examples], batch_first=True)
+
+
+def token_loss(model, batch):
+    labels = batch[:, 1:]
+    logits = model(batch[:, :-1])
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=PADDING), (labels != PADDING).sum()
+
+
+SGD = partial(torch.optim.SGD, lr=0.5)
+TRAIN, VALIDATION = sentences(20), sentences(9, seed=2)
+fit = partial(training.fit, train=TRAIN, loss=token_loss, collate=pad, batch_size=4, progress=False)
+
+
+def assert_same_weights(one, other, **tolerance):
+    for (name, value), expected in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        torch.testing.assert_close(value, expected, **tolerance, msg=lambda message, name=name: f"{name}: {message}")
+
+
+def assert_same_history(one, other):
+    columns = [name for name in NUMBERS if name in one]
+    assert one[columns].to_dict() == other[columns].to_dict()
+
+
+def exactly():
+    return {"rtol": 0, "atol": 0}
+
+
+def stop_at(step):
+    def on_step(done, loss):
+        if done == step:
+            raise KeyboardInterrupt
+
+    return on_step
+
+
+# What a run does and tells
+
+
+def test_learns_and_returns_a_history_with_a_row_an_epoch():
+    model = tiny_lm()
+    history = fit(model, epochs=4, validation=VALIDATION)
+    assert list(history.columns) == [
+        "step", "epoch", "train_loss", "validation_loss", "tokens", "tokens_per_second", "seconds", "learning_rate",
+    ]  # fmt: skip
+    assert history.step.tolist() == [5, 10, 15, 20]
+    assert history.epoch.tolist() == [1, 2, 3, 4]
+    tokens_per_epoch = sum(len(sentence) - 1 for sentence in TRAIN)
+    assert history.tokens.tolist() == [tokens_per_epoch * epoch for epoch in (1, 2, 3, 4)]
+    assert history.train_loss.is_monotonic_decreasing
+    assert history.seconds.is_monotonic_increasing
+    assert (history.tokens_per_second > 0).all()
+    assert history.attrs["stopped"] == "finished"
+    with torch.no_grad():
+        expected, _ = token_loss(model.eval(), pad(VALIDATION))
+    assert history.validation_loss.iloc[-1] == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_steps_that_end_within_an_epoch_and_rows_of_their_own_length():
+    history = fit(tiny_lm(), steps=7, log_every=3)
+    assert history.step.tolist() == [3, 6, 7]
+    assert history.epoch.iloc[-1] == 7 / 5
+    assert "validation_loss" not in history
+
+
+def test_equals_a_loop_in_plain_pytorch():
+    model, plain = tiny_lm(), tiny_lm()
+    seen = []
+    fit(model, epochs=2, collate=lambda examples: seen.append(examples) or pad(examples), clip_norm=0.1)
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-3)
+    for examples in seen:
+        optimizer.zero_grad()
+        token_loss(plain, pad(examples))[0].backward()
+        nn.utils.clip_grad_norm_(plain.parameters(), 0.1)
+        optimizer.step()
+    assert_same_weights(model, plain, **exactly())
+
+
+def test_each_epoch_sees_every_example_once_in_an_order_of_its_own():
+    def order(seed, **arguments):
+        seen = []
+
+        def collate(examples):
+            seen.extend(map(tuple, examples))
+            return pad(examples)
+
+        fit(tiny_lm(), epochs=2, seed=seed, collate=collate, **arguments)
+        return seen[: len(TRAIN)], seen[len(TRAIN) :]
+
+    everything = [tuple(sentence) for sentence in TRAIN]
+    first, second = order(0)
+    assert sorted(first) == sorted(second) == sorted(everything)
+    assert first != second
+    assert order(0) == (first, second)
+    assert order(1)[0] != first
+    assert order(0, batch_size=2, accumulate=3)[0] == first  # neither batch size nor accumulation change it
+    assert order(0, shuffle=False) == (everything, everything)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+def test_accumulation_gives_the_numbers_of_the_large_batch(clip_norm):
+    large, accumulated = tiny_lm(), tiny_lm()
+    arguments = {"epochs": 3, "optimizer": SGD, "clip_norm": clip_norm}
+    one = fit(large, batch_size=8, **arguments)
+    other = fit(accumulated, batch_size=4, accumulate=2, **arguments)
+    assert_same_weights(large, accumulated, rtol=1e-5, atol=1e-6)
+    assert one.train_loss.tolist() == pytest.approx(other.train_loss.tolist(), rel=1e-6)
+
+
+def test_dropout_depends_on_the_seed_and_leaves_the_callers_random_numbers_alone():
+    def final(seed):
+        model = tiny_lm(dropout=0.5)
+        fit(model, steps=5, seed=seed, shuffle=False)
+        return model.output.weight.sum().item()
+
+    torch.manual_seed(3), random.seed(3), numpy.random.seed(3)
+    expected = torch.rand(1), random.random(), numpy.random.rand()
+    torch.manual_seed(3), random.seed(3), numpy.random.seed(3)
+    first = final(0)
+    # tiny_lm itself seeds and draws, so seed once more around fit alone.
+    model = tiny_lm(dropout=0.5)
+    torch.manual_seed(3), random.seed(3), numpy.random.seed(3)
+    fit(model, steps=3)
+    assert (torch.rand(1), random.random(), numpy.random.rand()) == expected
+    assert final(0) == first
+    assert final(1) != first
+
+
+def test_modes_are_train_for_steps_eval_for_validation_and_afterwards_as_before():
+    model = tiny_lm()
+    model.train()
+    model.output.eval()
+    modes = set()
+
+    def loss(model, batch):
+        modes.add((model.training, torch.is_grad_enabled()))
+        return token_loss(model, batch)
+
+    fit(model, steps=2, loss=loss, validation=VALIDATION, log_every=1)
+    assert modes == {(True, True), (False, False)}
+    assert (model.training, model.embedding.training, model.output.training) == (True, True, False)
+
+
+def test_schedule_advances_once_an_update_and_knows_the_length_of_the_run():
+    schedule = partial(torch.optim.lr_scheduler.LinearLR, start_factor=1.0, end_factor=0.0)
+    history = fit(
+        tiny_lm(), epochs=2, accumulate=2, log_every=1, optimizer=SGD, scheduler=lambda o, n: schedule(o, total_iters=n)
+    )
+    assert history.learning_rate.tolist() == pytest.approx([0.5 * (1 - step / 6) for step in range(6)])
+
+
+def test_mixed_precision_is_the_runtimes_and_leaves_no_trace_on_the_model(monkeypatch):
+    settings = runtime.Runtime(torch.device("cpu"), "bf16", "quick", "embedded", None, seed=0)
+    seen = set()
+
+    def loss(model, batch):
+        hidden = []
+        hook = model.output.register_forward_hook(lambda module, inputs, output: hidden.append(output.dtype))
+        result = token_loss(model, batch)
+        hook.remove()
+        seen.update(hidden)
+        return result
+
+    model = tiny_lm()
+    before = set(vars(model))
+    monkeypatch.setattr(runtime, "_current", settings)
+    fit(model, steps=3, loss=loss)
+    assert seen == {torch.bfloat16}
+    assert set(vars(model)) == before
+    assert model(torch.tensor([[1]])).dtype == torch.float32
+    monkeypatch.setattr(runtime, "_current", None)  # another precision in the same process, the same model again
+    seen.clear()
+    fit(model, steps=3, loss=loss)
+    assert seen == {torch.float32}
+
+
+def test_trackers_get_each_row():
+    from accelerate.tracking import GeneralTracker
+
+    class Notebook(GeneralTracker):
+        name, requires_logging_directory = "notebook", False
+        rows, finished = {}, False
+
+        def __init__(self):
+            super().__init__(_blank=True)
+
+        @property
+        def tracker(self):
+            return self
+
+        def store_init_configuration(self, values):
+            pass
+
+        def log(self, values, step=None, **kwargs):
+            self.rows[step] = values
+
+        def finish(self):
+            self.finished = True
+
+    notebook = Notebook()
+    history = fit(tiny_lm(), epochs=2, validation=VALIDATION, log_with=notebook)
+    assert {step: row["validation_loss"] for step, row in notebook.rows.items()} == dict(
+        zip(history.step, history.validation_loss, strict=True)
+    )
+    assert notebook.finished
+
+
+def test_progress_bar_shows_loss_and_speed_and_can_be_silent(capsys):
+    fit(tiny_lm(), epochs=2)
+    assert capsys.readouterr() == ("", "")
+    training.fit(tiny_lm(), TRAIN, loss=token_loss, collate=pad, epochs=200)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "loss" in err and "tokens/s" in err and "<" in err  # the time left follows the "<"
+
+
+def test_early_stopping_ends_with_the_best_weights():
+    model = tiny_lm()
+    noise = sentences(9, seed=5)
+    history = fit(
+        model, epochs=200, validation=noise, patience=3, optimizer=partial(torch.optim.AdamW, lr=0.1), clip_norm=None
+    )
+    assert history.attrs["stopped"] == "early stopping"
+    assert len(history) < 200
+    assert history.validation_loss.idxmin() == len(history) - 4
+    with torch.no_grad():
+        best, _ = token_loss(model, pad(noise))
+    assert best.item() == pytest.approx(history.validation_loss.min(), rel=1e-6)
+
+
+# Checkpoints
+
+
+@pytest.mark.parametrize("stop", [5, 8], ids=["at a row", "within an epoch and a row"])
+def test_resumed_run_equals_the_unbroken_one_bit_for_bit(tmp_path, stop):
+    arguments = {
+        "epochs": 4,
+        "accumulate": 2,
+        "batch_size": 2,
+        "validation": VALIDATION,
+        "patience": 100,
+        "scheduler": torch.optim.lr_scheduler.CosineAnnealingLR,
+    }
+    unbroken, broken, resumed = tiny_lm(dropout=0.3), tiny_lm(dropout=0.3), TinyLM(dropout=0.3)
+    expected = fit(unbroken, **arguments)
+    fit(broken, checkpoint=tmp_path, on_step=stop_at(stop), **arguments)
+    random.seed(99), torch.manual_seed(99)
+    history = fit(resumed, checkpoint=tmp_path, **arguments)
+    assert_same_weights(resumed, unbroken, **exactly())
+    assert_same_history(history, expected)
+
+
+def test_resuming_a_finished_run_only_loads_it_and_more_epochs_go_on(tmp_path):
+    model, again, longer = tiny_lm(), TinyLM(), tiny_lm()
+    expected = fit(model, epochs=2, checkpoint=tmp_path)
+    history = fit(again, epochs=2, checkpoint=tmp_path, on_step=stop_at(1))
+    assert_same_history(history, expected)
+    assert_same_weights(again, model, **exactly())
+    assert fit(again, epochs=3, checkpoint=tmp_path).step.tolist() == [5, 10, 15]
+    fit(longer, epochs=3)
+    assert_same_weights(again, longer, **exactly())
+    assert fit(tiny_lm(), epochs=1, checkpoint=tmp_path, resume=False).step.tolist() == [5]
+
+
+def test_early_stopping_remembers_the_best_weights_across_a_break(tmp_path):
+    arguments = {"epochs": 200, "validation": sentences(9, seed=5), "patience": 3, "clip_norm": None}
+    arguments["optimizer"] = partial(torch.optim.AdamW, lr=0.1)
+    unbroken, resumed, loaded = tiny_lm(), TinyLM(), TinyLM()
+    expected = fit(unbroken, **arguments)
+    after_the_best = int(expected.step.iloc[-3])
+    fit(tiny_lm(), checkpoint=tmp_path, on_step=stop_at(after_the_best + 1), **arguments)
+    assert_same_history(fit(resumed, checkpoint=tmp_path, **arguments), expected)
+    assert_same_weights(resumed, unbroken, **exactly())
+    training.load_weights(loaded, tmp_path)
+    assert_same_weights(loaded, unbroken, **exactly())
+
+
+def test_checkpoint_is_one_save_of_safetensors_and_a_harmless_pickle(tmp_path):
+    (tmp_path / "mine.txt").write_text("not a checkpoint")
+    model = tiny_lm()
+    fit(model, epochs=2, checkpoint=tmp_path)
+    (save,) = tmp_path.glob("save-*")
+    assert {file.name for file in save.iterdir()} == {"model.safetensors", "training.pt"}
+    assert load_file(save / "model.safetensors").keys() == model.state_dict().keys()
+    assert torch.load(save / "training.pt", weights_only=True)["progress"]["step"] == 10
+    assert {file.name for file in tmp_path.iterdir()} == {save.name, "mine.txt"}
+
+
+def test_tied_weights_can_be_saved_and_stay_tied(tmp_path):
+    def tied():
+        model = tiny_lm()
+        model.output.weight = model.embedding.weight
+        return model
+
+    model, resumed = tied(), tied()
+    fit(model, epochs=2, checkpoint=tmp_path)
+    training.load_weights(resumed, tmp_path)
+    assert_same_weights(resumed, model, **exactly())
+    assert resumed.output.weight is resumed.embedding.weight
+
+
+@pytest.mark.parametrize("writer", ["safetensors.torch.save_file", "torch.save", "os.replace"])
+def test_full_disk_leaves_the_old_checkpoint_and_the_run(tmp_path, monkeypatch, capsys, writer):
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+    def full(*arguments, **_):
+        for argument in arguments:  # a part is written, then there is no room
+            if isinstance(argument, Path):
+                argument.parent.mkdir(exist_ok=True)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writer, full)
+    model, expected = tiny_lm(), tiny_lm()
+    history = fit(model, epochs=3, checkpoint=tmp_path)
+    monkeypatch.undo()
+    assert capsys.readouterr().out.count("No space left on device") == 2
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+    assert history.attrs["stopped"] == "finished"
+    fit(expected, epochs=3)
+    assert_same_weights(model, expected, **exactly())
+    resumed = TinyLM()
+    fit(resumed, epochs=3, checkpoint=tmp_path)
+    assert_same_weights(resumed, expected, **exactly())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a file's size")
+@pytest.mark.parametrize("size, limit", [(64, 2000), (8, 3000)], ids=["the weights", "the optimizer"])
+def test_disk_that_really_refuses_leaves_the_old_checkpoint(tmp_path, capsys, size, limit):
+    import resource
+
+    fit(tiny_lm(size=size), epochs=1, checkpoint=tmp_path)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        fit(tiny_lm(size=size), epochs=2, checkpoint=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "could not be written" in capsys.readouterr().out
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "best.safetensors", "training.pt"])
+def test_checkpoint_cut_short_is_told_in_one_sentence(tmp_path, name):
+    arguments = {"validation": VALIDATION, "patience": 5, "checkpoint": tmp_path}
+    fit(tiny_lm(), epochs=2, **arguments)
+    (file,) = tmp_path.glob(f"save-*/{name}")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(training.CheckpointError, match=rf"{name} is cut short or damaged .*; remove .*\.$"):
+        fit(tiny_lm(), epochs=3, **arguments)
+
+
+def test_checkpoint_of_another_model_names_the_first_weight_that_does_not_fit(tmp_path):
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+    with pytest.raises(training.CheckpointError, match=r"'embedding\.weight' has shape \(11, 8\) there and \(12, 8\)"):
+        fit(tiny_lm(vocabulary=12), epochs=2, checkpoint=tmp_path)
+    deeper = tiny_lm()
+    deeper.norm = nn.LayerNorm(8)
+    with pytest.raises(training.CheckpointError, match=r"'norm\.weight' of this model is missing there"):
+        training.load_weights(deeper, tmp_path)
+    smaller = tiny_lm()
+    smaller.output = nn.Linear(8, VOCABULARY, bias=False)
+    with pytest.raises(training.CheckpointError, match=r"'output\.bias' there is unknown to this model"):
+        training.load_weights(smaller, tmp_path)
+
+
+def test_checkpoint_of_another_run_is_refused(tmp_path):
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path, seed=1)
+    again = partial(fit, tiny_lm(), epochs=2, checkpoint=tmp_path)
+    with pytest.raises(training.CheckpointError, match="with seed 1, and this one has 2"):
+        again(seed=2)
+    with pytest.raises(training.CheckpointError, match="with effective batch size 4, and this one has 8"):
+        again(seed=1, accumulate=2)
+    with pytest.raises(training.CheckpointError, match="with optimizer AdamW, and this one has SGD"):
+        again(seed=1, optimizer=SGD)
+    with pytest.raises(training.CheckpointError, match="no checkpoint in"):
+        training.load_weights(tiny_lm(), tmp_path / "elsewhere")
+
+
+# Things that go wrong
+
+
+def test_ctrl_c_keeps_history_model_and_checkpoint(tmp_path, capsys):
+    model = tiny_lm()
+    handler = signal.getsignal(signal.SIGINT)
+
+    def on_step(step, loss):
+        assert math.isfinite(loss)
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGINT)  # as the terminal and Jupyter's stop button do
+
+    history = fit(model, epochs=100, checkpoint=tmp_path, on_step=on_step)
+    assert history.attrs["stopped"] == "interrupted"
+    assert history.step.tolist() == [5, 8]  # the step under way is finished
+    assert capsys.readouterr().out == (
+        f"Interrupted after step 8: the model and the history are kept, and the run is saved in {tmp_path}.\n"
+    )
+    assert signal.getsignal(signal.SIGINT) is handler
+    expected, saved = tiny_lm(), TinyLM()
+    fit(expected, steps=8)
+    training.load_weights(saved, tmp_path)
+    assert_same_weights(model, expected, **exactly())
+    assert_same_weights(saved, expected, **exactly())
+
+
+def test_second_ctrl_c_stops_at_once_and_replaces_no_checkpoint(tmp_path, capsys):
+    class Slow(torch.optim.SGD):
+        def step(self, closure=None):
+            super().step(closure)
+            if self.steps == 6:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+            self.steps += 1
+
+        steps = 0
+
+    history = fit(tiny_lm(), epochs=100, checkpoint=tmp_path, optimizer=lambda parameters: Slow(parameters, lr=0.1))
+    assert history.attrs["stopped"] == "interrupted"
+    assert "saved" not in capsys.readouterr().out
+    (file,) = tmp_path.glob("save-*/training.pt")
+    assert torch.load(file, weights_only=True)["progress"]["step"] == 5
+
+
+def test_ctrl_c_within_validation_loses_no_row(tmp_path):
+    arguments = {"epochs": 3, "validation": VALIDATION, "checkpoint": tmp_path}
+    expected = fit(tiny_lm(), **{**arguments, "checkpoint": None})
+    times = []
+
+    def loss(model, batch):
+        times.append(model.training)
+        if times.count(False) == 4 and not model.training:
+            raise KeyboardInterrupt
+        return token_loss(model, batch)
+
+    assert fit(tiny_lm(), loss=loss, **arguments).attrs["stopped"] == "interrupted"
+    assert_same_history(fit(TinyLM(), **arguments), expected)
+
+
+def hungry(limit, error):
+    """A loss that runs out of memory with more than `limit` examples, after the forward pass."""
+
+    def loss(model, batch):
+        result = token_loss(model, batch)
+        if len(batch) > limit:
+            raise error
+        return result
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 8 bytes"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 5.05 GB)"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_halves_the_batch_and_keeps_the_result(capsys, error):
+    model, expected = tiny_lm(), tiny_lm()
+    arguments = {"epochs": 3, "batch_size": 10, "validation": sentences(13), "optimizer": SGD}
+    history = fit(model, loss=hungry(3, error), **arguments)
+    assert capsys.readouterr().out == (
+        "Out of memory at step 1: going on with 5 examples at once; each update still sees 10.\n"
+        "Out of memory at step 1: going on with 2 examples at once; each update still sees 10.\n"
+    )
+    plain = fit(expected, **arguments)
+    assert_same_weights(model, expected, rtol=1e-5, atol=1e-6)
+    assert history.train_loss.tolist() == pytest.approx(plain.train_loss.tolist(), rel=1e-6)
+    assert history.validation_loss.tolist() == pytest.approx(plain.validation_loss.tolist(), rel=1e-6)
+
+
+def test_out_of_memory_repeats_the_step_with_the_same_random_numbers(capsys):
+    draws = []
+
+    def collate(examples):
+        draws.append((len(examples), torch.rand(1).item(), random.random(), numpy.random.rand()))
+        return pad(examples)
+
+    fit(tiny_lm(), steps=1, batch_size=2, collate=collate, loss=hungry(1, torch.OutOfMemoryError()))
+    assert [draw[0] for draw in draws] == [2, 1, 1]
+    assert draws[0][1:] == draws[1][1:]
+
+
+def test_out_of_memory_with_single_examples_is_told_in_one_sentence(capsys):
+    with pytest.raises(CourseError, match=r"^Out of memory at step 1 with 1 examples at once; shorten .*\.$"):
+        fit(tiny_lm(), steps=1, loss=hungry(0, torch.OutOfMemoryError()))
+
+
+def poisoned(step, value=math.nan, gradient=False):
+    """A loss that is not finite (or has a gradient that is not) at one step."""
+    count = 0
+
+    def loss(model, batch):
+        nonlocal count
+        count += model.training
+        mean, tokens = token_loss(model, batch)
+        if count == step and model.training:
+            mean = mean + (model.output.weight * 0).sum().sqrt() if gradient else mean * value
+        return mean, tokens
+
+    return loss
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+@pytest.mark.parametrize(
+    "loss, what", [(poisoned(8), "loss became nan"), (poisoned(8, math.inf), "loss became inf"),
+                   (poisoned(8, gradient=True), "gradient became nan")],
+)  # fmt: skip
+def test_what_is_not_finite_stops_the_run_with_the_last_good_weights(tmp_path, capsys, loss, what, clip_norm):
+    loss = poisoned(8, math.inf if "inf" in what else math.nan, gradient="gradient" in what)
+    model, expected = tiny_lm(), tiny_lm()
+    history = fit(model, epochs=4, loss=loss, checkpoint=tmp_path, clip_norm=clip_norm)
+    assert history.attrs["stopped"] == "diverged"
+    assert history.step.tolist() == [5, 7]
+    assert capsys.readouterr().out == (
+        f"Stopped at step 8: the {what}, and the model has its last good weights; a lower learning rate may help.\n"
+    )
+    fit(expected, steps=7, clip_norm=clip_norm)
+    assert_same_weights(model, expected, **exactly())
+    assert len(list(tmp_path.glob("save-*"))) == 1
+
+
+def test_losses_read_late_as_on_a_gpu_give_the_same_run_and_also_catch_a_nan(monkeypatch, capsys, tmp_path):
+    """On a GPU the loop reads its losses every few steps; here a CPU does."""
+
+    def read_late(run, *arguments):
+        plain(run, *arguments)
+        run.steps_per_read = 3
+
+    expected, model = tiny_lm(dropout=0.2), tiny_lm(dropout=0.2)
+    history = fit(expected, epochs=2, log_every=4)
+    plain = training._Run.__init__
+    monkeypatch.setattr(training._Run, "__init__", read_late)
+    assert fit(model, epochs=2, log_every=4).train_loss.tolist() == pytest.approx(history.train_loss.tolist(), rel=1e-6)
+    assert_same_weights(model, expected, **exactly())
+    fit(tiny_lm(dropout=0.2), epochs=2, log_every=4, checkpoint=tmp_path, on_step=stop_at(7))
+    resumed = TinyLM(dropout=0.2)
+    fit(resumed, epochs=2, log_every=4, checkpoint=tmp_path)
+    assert_same_weights(resumed, expected, **exactly())
+
+    diverged, good = tiny_lm(), tiny_lm()
+    history = fit(diverged, epochs=4, loss=poisoned(8))
+    assert history.attrs["stopped"] == "diverged"
+    assert "loss became nan within 3 steps" in capsys.readouterr().out
+    fit(good, steps=5)  # the last read before step 8 was within step 6, before its update
+    assert_same_weights(diverged, good, **exactly())
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({}, "Give either epochs or steps, and not both."),
+        ({"epochs": 1, "steps": 1}, "Give either epochs or steps, and not both."),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0."),
+        ({"steps": 1.5}, "steps must be a whole number of at least 1, not 1.5."),
+        ({"epochs": 1, "batch_size": 0}, "batch_size must be a whole number of at least 1, not 0."),
+        ({"epochs": 1, "accumulate": -1}, "accumulate must be a whole number of at least 1, not -1."),
+        ({"epochs": 1, "train": []}, "train holds no examples."),
+        ({"epochs": 1, "train": {1}}, "train must have a length and an index, as a list has; set has not."),
+        ({"epochs": 1, "validation": []}, "validation holds no examples."),
+        ({"epochs": 1, "patience": 2}, "patience needs validation examples to measure the loss on."),
+    ],
+)
+def test_arguments_that_make_no_sense(wrong, sentence):
+    model = tiny_lm()
+    with pytest.raises(ValueError) as caught:
+        fit(model, **wrong)
+    assert isinstance(caught.value, CourseError)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        (["good", "bad", "good", "bad"], "TypeError: .*must be Tensor"),
+        ([0, 7, 1, 0], "IndexError: Target 7 is out of bounds"),
+        ([0.5, 0.5, 1.0, 0.0], "RuntimeError: "),
+        ([None, 1, 0, 1], "[A-Z].*NoneType"),
+    ],
+    ids=["strings", "too large", "fractions", "missing"],
+)
+def test_labels_that_the_loss_cannot_take(labels, message):
+    def loss(model, batch):
+        return F.cross_entropy(model(batch["x"]), batch["label"]), len(batch["x"])
+
+    data = [{"x": torch.randn(3), "label": label} for label in labels]
+    with pytest.raises(ValueError, match=rf"^The batch of step 1 or its loss failed.*\({message}") as caught:
+        training.fit(nn.Linear(3, 2), data, loss=loss, epochs=1, progress=False)
+    assert isinstance(caught.value, CourseError)
+    assert "\n" not in str(caught.value)
+    if labels[0] is not None:
+        assert "in `return F.cross_entropy(model(batch[" in str(caught.value)
+
+
+# Several processes
+
+SCRIPT = """
+import json, sys
+import torch
+sys.path[:0] = {paths!r}
+import test_training as t
+from accelerate import PartialState
+
+model = t.tiny_lm()
+history = t.fit(model, epochs=3, batch_size=int(sys.argv[1]), validation=t.VALIDATION, optimizer=t.SGD,
+                checkpoint=sys.argv[3], train=t.TRAIN[:17])
+if PartialState().is_main_process:
+    numbers = {{"processes": PartialState().num_processes, "train_loss": history.train_loss.tolist(),
+               "validation_loss": history.validation_loss.tolist(), "tokens": history.tokens.tolist(),
+               "weights": torch.cat([p.flatten() for p in model.parameters()]).tolist()}}
+    open(sys.argv[2], "w").write(json.dumps(numbers))
+"""
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path):
+    """With 17 examples and a global batch of 8, the last batch of an epoch has one example for two processes."""
+    script, result = tmp_path / "script.py", tmp_path / "result.json"
+    script.write_text(SCRIPT.format(paths=[str(Path(training.__file__).parents[1]), str(Path(__file__).parent)]))
+    # On CPUs `accelerate launch` starts several processes only through MPI; Accelerate works under torchrun just as well.
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    arguments = [str(script), "4", str(result), str(tmp_path / "checkpoint")]
+    done = subprocess.run(torchrun + arguments, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    two = json.loads(result.read_text())
+    assert two["processes"] == 2
+    model = tiny_lm()
+    one = fit(model, epochs=3, batch_size=8, validation=VALIDATION, optimizer=SGD, train=TRAIN[:17])
+    assert two["tokens"] == one.tokens.tolist()
+    assert two["train_loss"] == pytest.approx(one.train_loss.tolist(), rel=1e-5)
+    assert two["validation_loss"] == pytest.approx(one.validation_loss.tolist(), rel=1e-5)
+    weights = torch.cat([parameter.flatten() for parameter in model.parameters()])
+    torch.testing.assert_close(torch.tensor(two["weights"]), weights.detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_no_warnings(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(tiny_lm(), epochs=1, checkpoint=tmp_path, validation=VALIDATION, patience=2,
+            scheduler=torch.optim.lr_scheduler.CosineAnnealingLR)  # fmt: skip

@@ -6,7 +6,7 @@ ONLY ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check --quiet
+PIP := $(PY) -m pip --disable-pip-version-check
 PINS := pyproject.toml constraints.txt
 CODE := lmtutor tests tools benchmarks data
 

@@ -95,9 +95,9 @@ def run(notebooks: Sequence[Path], out: Path, *, profile: str, store: bool = Fal
     with log, tempfile.TemporaryDirectory() as home:
         environment["LMTUTOR_HOME"] = home
 
-        def tell(line: str) -> None:
+        def tell(line: str, details: str = "") -> None:
             print(f"\r{line:<70}" if sys.stdout.isatty() else line, flush=True)
-            print(line, file=log, flush=True)
+            print(f"{line}\n{details}" if details else line, file=log, flush=True)
 
         tell(f"{len(notebooks)} notebook(s), profile {profile}, executed copies in {out}/")
         outcomes = [_run_one(path, out, environment, tell) for path in notebooks]
@@ -118,7 +118,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def _run_one(path: Path, out: Path, environment: dict[str, str], tell: Callable[[str], None]) -> Outcome:
+def _run_one(path: Path, out: Path, environment: dict[str, str], tell: Callable[..., None]) -> Outcome:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -139,6 +139,7 @@ def _run_one(path: Path, out: Path, environment: dict[str, str], tell: Callable[
         notebook,
         timeout=CELL_SECONDS,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],  # of the kernel's own messages
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_start=started,
     )
@@ -164,10 +165,7 @@ def _run_one(path: Path, out: Path, environment: dict[str, str], tell: Callable[
     seconds = time.perf_counter() - start
     nbformat.write(notebook, out / path.name)
     outcome = Outcome(path.stem, round(seconds, 1), round(memory / 1e6), error)
-    tell(f"{path.stem}: {error or 'ok'} ({seconds:.1f} s, {outcome.peak_memory_mb} MB)")
-    if details:
-        with (out / "run.log").open("a", encoding="utf-8") as log:
-            print(details, file=log)
+    tell(f"{path.stem}: {error or 'ok'} ({seconds:.1f} s, {outcome.peak_memory_mb} MB)", details)
     return outcome
 
 

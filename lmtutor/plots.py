@@ -70,6 +70,7 @@ def bars(values: Mapping[str, float], *, xlabel: str, digits: int = 3, ax: Axes 
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.grid(axis="y", visible=False)
+    ax.locator_params(axis="x", integer=digits == 0)
     ax.set_xlabel(xlabel)
     return ax
 
@@ -94,12 +95,15 @@ def diagram(boxes: Mapping[str, tuple[float, float]], arrows: Sequence[tuple[str
         arrows: (from, to) pairs of texts.
     """
     xs, ys = zip(*boxes.values(), strict=True)
-    ax = new_axes(ax, figsize=(1.6 * (max(xs) - min(xs) + 1), 0.62 * (max(ys) - min(ys) + 1)))
+    ax = new_axes(ax, figsize=(1.12 * (max(xs) - min(xs) + 1), 0.62 * (max(ys) - min(ys) + 1)))
+    drawn = {}
     for text, (x, y) in boxes.items():
-        ax.text(x, y, text, ha="center", va="center", fontsize=8, bbox={"boxstyle": "round", "fc": "#EAF2F8", "ec": "0.5"})
+        frame = {"boxstyle": "round,pad=0.35", "fc": "#EAF2F8", "ec": "0.5"}
+        drawn[text] = ax.text(x, y, text, ha="center", va="center", fontsize=8.5, bbox=frame)
     for start, end in arrows:
-        style = {"arrowstyle": "->", "color": "0.4", "shrinkA": 24, "shrinkB": 24}
-        ax.annotate("", boxes[end], boxes[start], arrowprops=style)
+        # The patches let the arrow begin and end at the boxes' rims.
+        rims = {"patchA": drawn[start].get_bbox_patch(), "patchB": drawn[end].get_bbox_patch()}
+        ax.annotate("", boxes[end], boxes[start], arrowprops={"arrowstyle": "->", "color": "0.4", **rims})
     ax.set(xlim=(min(xs) - 0.6, max(xs) + 0.6), ylim=(min(ys) - 0.6, max(ys) + 0.6))
     ax.axis("off")
     return ax

@@ -458,9 +458,9 @@ def test_progress_has_a_row_a_chapter_and_can_be_forgotten():
     lm.check("ngram.mle", lambda *arguments: 0)
     table = lm.progress()
     assert list(table.index) == list(exercises.CHAPTERS)
-    assert table.loc["00", ["solved", "of", "tries", "open"]].tolist() == [1, 1, 1, ""]
+    assert table.loc["00", ["solved", "of", "tries", "next"]].tolist() == [1, 1, 1, ""]
     assert table.loc["01", ["solved", "of", "tries"]].tolist() == [0, len(exercises.all_names("01")), 1]
-    assert "ngram.mle" in table.loc["01", "open"]
+    assert "ngram.mle" in table.loc["01", "next"]
     assert lm.progress(reset=True)[["solved", "tries"]].to_numpy().sum() == 0
     assert progress_file.read() == {}
 

@@ -108,6 +108,12 @@ def read_phrases() -> dict[str, list[tuple[int, str]]]:
     return {name: [weigh(line) for line in lines] for name, lines in _sections(FOLDER / "phrases.txt").items()}
 
 
+def read_synonyms() -> dict[str, list[str]]:
+    """For words of the templates, other ways of saying them."""
+    pairs = (line.split(":") for line in _lines(FOLDER / "synonyms.txt"))
+    return {word: _entries(others) for word, others in pairs}
+
+
 def read_plots() -> list[Plot]:
     """All plots, sorted by name. "--" begins a step, "==" a step that opens a paragraph; a number is its probability."""
     plots = []

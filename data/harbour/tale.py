@@ -8,11 +8,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from grammar import Draw, Plot, numbers_of, plural, read_domains, read_phrases, read_words
+from grammar import Draw, Plot, numbers_of, plural, read_domains, read_phrases, read_synonyms, read_words
 
 WORDS = read_words()
 DOMAINS = read_domains()
 PHRASES = read_phrases()
+SYNONYMS = read_synonyms()
+SAID_OTHERWISE = re.compile(r"\b(" + "|".join(sorted(SYNONYMS, key=len, reverse=True)) + r")\b(?![^{]*})")
 NUMBERS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen twenty""".split()
 FORMS = {
@@ -22,6 +24,8 @@ FORMS = {
 OPEN, MIDDLE, CLOSE = "\x02", "\x03", "\x04"
 MARK = re.compile(f"{OPEN}(\\d+){MIDDLE}([^{CLOSE}]*){CLOSE}")
 WORD = re.compile(r"\w+")
+OTHERWISE, ADJECTIVE, AFTER_NAME, OPENING = 0.6, 0.4, 0.3, 0.4
+"""How often an ornament is used where it could be."""
 PEOPLE, KEEPSAKES, PLACES, ERRANDS, DISH = "ABCK", "XY", "PQR", "HIJ", "EFG"
 
 
@@ -139,13 +143,16 @@ class Tale:
             fitting = [template for template in templates if self._missing(template) <= self.mentioned]
             template = self.draw.even([template for template in fitting or templates if template not in used])
             used.add(template)
+            if re.match(r"{(ref:|sub:|subject:|[ABCK][.}])", template) and self.draw.chance(OPENING):
+                template = ("{scene}, " if template.startswith("{subject:") else "{opening}, ") + template
             sentence = _tidy(self.expand(template))
             tale += sentence if not tale else ("\n\n" if opens else " ") + sentence
         return tale
 
     def expand(self, template: str) -> str:
-        """Replaces slots and alternatives from left to right."""
+        """Replaces slots and alternatives from left to right, and adds ornaments where they fit."""
         out = ""
+        template = SAID_OTHERWISE.sub(self._otherwise, template)
         while template:
             start = re.search(r"[\[{]", template)
             if not start:
@@ -156,10 +163,32 @@ class Tale:
             if start[0] == "[":
                 template = self.draw.even(_alternatives(inner)) + template
             else:
-                out += self._slot(inner)
-                if inner.startswith("intro:") and template.startswith(" who") and not out.endswith(","):
-                    out += ","
+                spoken = out.count('"') % 2 == 1
+                out += self._adjective(out, inner) + self._slot(inner, spoken)
+                out += self._after(inner, template, spoken or out.endswith(","))
         return out
+
+    def _otherwise(self, match: re.Match[str]) -> str:
+        """Now and then a synonym for a word of a template."""
+        return self.draw.even(SYNONYMS[match[0]]) if self.draw.chance(OTHERWISE) else match[0]
+
+    def _adjective(self, before: str, slot: str) -> str:
+        """Now and then an adjective before a thing that has none."""
+        follows = re.search(r"(?:^|\W)(?:a|the|his|her|my|your) $", before)
+        if follows and slot in KEEPSAKES and not before.endswith("a ") and self.draw.chance(ADJECTIVE):
+            return self.expand(self.draw.weighted(PHRASES["wherever"])) + " "
+        if follows and re.fullmatch(r"[ABC]\.(good|goods|noun|tool)", slot) and self.draw.chance(ADJECTIVE):
+            return self.draw.zipf(self.people[slot[0]].domain["adjs"]) + " "
+        return ""
+
+    def _after(self, slot: str, rest: str, plain: bool) -> str:
+        """What may follow a name: a comma before "who", or now and then a few words about that person."""
+        if slot.startswith("intro:"):
+            return "," if rest.startswith((" who ", " whose ")) and not plain else ""
+        who = slot.removeprefix("ref:").removeprefix("sub:")
+        if plain or who not in ("A", "B", "C") or not rest.startswith(" ") or rest.startswith((" who", " the ", " {manner")):
+            return ""
+        return self._phrase("after name", who) if self.draw.chance(AFTER_NAME) else ""
 
     @staticmethod
     def _missing(template: str) -> set[str]:
@@ -179,8 +208,10 @@ class Tale:
         text = numbers_of(entry)[number == "plural"]
         return self._mark(text, number=number, head=self.heads if head else None)
 
-    def _slot(self, slot: str) -> str:
+    def _slot(self, slot: str, spoken: bool = False) -> str:
         """One slot: a list word, a person's word, a bound thing, a verb that agrees, or a phrase."""
+        if slot in self.people and self.people[slot].known and not spoken:
+            return self._named(slot)
         name, _, argument = slot.partition(":")
         if name == "V" and argument:
             verb = argument.split("|")[self.head_number == "plural"]
@@ -321,6 +352,11 @@ class Tale:
         if attribute == "shop":
             return self._mark(self.draw.zipf(words["shops"]), number="singular")
         return self.draw.zipf(words[attribute if attribute in words else f"{attribute}s"])
+
+    def _named(self, who: str) -> str:
+        """A known person by first name, in the narrator's ways of saying it."""
+        form = self.draw.weighted(PHRASES["named"]) if who != "K" else "{first}"
+        return self.expand(form.replace("{first}", f"{{{who}.name}}").replace("{last}", f"{{{who}.last}}").replace("@", who))
 
     def _phrase(self, name: str, who: str) -> str:
         """A phrase about a person. Somebody still unknown is introduced when first mentioned."""

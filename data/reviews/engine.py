@@ -23,7 +23,7 @@ SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z\x02])")
 
 DEGREE_RATE = 0.35  # how often an adjective has a degree word
 HELD_OUT_RATE = 0.08  # how often validation and test draw from what training never shows
-ZIPF = 1.1  # how steeply the use of words falls off from common to rare
+ZIPF = 1.6  # how steeply the use of words falls off from common to rare
 NESTED_RATE = 0.1  # how often a clause inside a construction is itself a negation
 ONLY_BE = ("price", "wait")  # kinds of which nothing is said but what they were
 
@@ -34,7 +34,7 @@ class Pool:
     def __init__(self, text: str, steepness: float):
         common, _, held = " ".join(text.split()).partition(HELD_OUT)
         self.common, self.held = split_entries(common), split_entries(held)
-        self.weights = list(accumulate(round(10_000 / (rank + 2) ** steepness) for rank in range(len(self.common))))
+        self.weights = list(accumulate(round(10_000 / (rank + 3) ** steepness) for rank in range(len(self.common))))
 
     def draw(self, rng: Random, held_out: bool = False) -> tuple[str, bool]:
         """One entry, and whether it was a held-out one (which needs leave)."""
@@ -228,7 +228,7 @@ class Writer:
     def adjective(self, frame: Frame, kind: str, plain: bool) -> tuple[str, int, bool]:
         """An adjective that fits, its strength (1 to 3) and whether it was held out."""
         fitting = words.BY_KIND.get(kind)
-        if fitting and self.chance(0.92 if kind in ONLY_BE else 0.6):
+        if fitting and self.chance(0.92 if kind in ONLY_BE else 0.45):
             return *self.entry(fitting[frame.side < 0]), 2
         strength = self.rng.choices((1, 2, 3), weights=(3, 4, 0 if plain else 4))[0]
         return *self.entry(words.GENERAL[frame.side, strength]), strength
@@ -345,13 +345,13 @@ class Writer:
         """A whole clause that says something good or bad about one aspect; now and then by way of a negation."""
         if self.nests and not frame.negated and self.chance(NESTED_RATE):
             self.tags.add("nested negation")
-            return self.expand(self.draw(NEGATED, 0.8), frame)
+            return self.expand(self.draw(NEGATED, 1.3), frame)
         if self.chance(0.1):
             self.groups = self.only_be
             text = self.expand(self.draw(SIMPLE_CLAUSES, 0.5), frame)
             self.groups = self.open_to_all
             return text
-        return self.expand(self.draw(CLAUSES, 0.5), frame)
+        return self.expand(self.draw(CLAUSES, 0.8), frame)
 
 
 def article(text: str) -> str:

@@ -19,7 +19,7 @@ SIZES = {"train": 4000, "validation": 800, "test": 1200}
 NOISE = 0.02  # share of wrong labels, in train only
 LONG = 6  # sentences of more words than this occur in one split only, unless they are neutral
 FEWEST, MOST = 8, 70  # words in a review
-TEMPLATES = 0.8  # how steeply constructions fall off from common to rare
+TEMPLATES = 1.3  # how steeply constructions fall off from common to rare
 # How often a plain sentence of the same opinion stands beside a construction.
 SUPPORT = {"plain": 0, "idle": 0, "simple": 0.6, "distant": 0.3, "double": 0, "contrast_first": 0.2, "contrast_last": 0.2,
            "comparison": 0.4, "reported": 0.4, "expectation": 0.4, "irony": 0.3, "mixed": 0}  # fmt: skip
@@ -34,7 +34,7 @@ def core(writer: Writer, kind: str) -> list[str]:
     draw, chance = (lambda text: writer.draw(text, TEMPLATES)), writer.chance
     more = ["{S*}"] if chance(SUPPORT[kind]) else []
     if kind in ("plain", "idle"):
-        count = writer.rng.choices((1, 2, 3), weights=(3, 5, 2))[0]
+        count = writer.rng.choices((1, 2, 3, 4), weights=(2, 4, 3, 1))[0]
         first = draw(grammar.IDLE) if kind == "idle" else "{S*}, and {S*}" if chance(0.4) else "{S*}"
         return [first] + ["{S*}"] * (count - 1)
     if kind == "simple":

@@ -82,7 +82,7 @@ def _complain(error: OSError) -> None:
 
 
 def table(exercises: dict[str, list[str]]):
-    """One row a chapter: solved, of how many, tries, and which are open. `exercises`: chapter -> names."""
+    """One row a chapter: solved, of how many, tries, and which is next. `exercises`: chapter -> names."""
     import pandas as pd
 
     entries = read()
@@ -95,7 +95,7 @@ def table(exercises: dict[str, list[str]]):
                 "solved": len(names) - len(still_open),
                 "of": len(names),
                 "tries": sum(entries.get(name, {}).get("tries", 0) for name in names),
-                "open": ", ".join(still_open),
+                "next": still_open[0] if still_open else "",
             }
         )
     return pd.DataFrame(rows).set_index("chapter")

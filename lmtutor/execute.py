@@ -84,6 +84,7 @@ def run(notebooks: Sequence[Path], out: Path, *, profile: str, store: bool = Fal
         if os.environ.get("LMTUTOR_SOURCE", "") not in ("", "embedded"):
             raise CourseError("Stored notebooks show the embedded data: unset LMTUTOR_SOURCE.")
         environment["LMTUTOR_DEVICE"] = "cpu"  # the outputs that everybody can get
+        _format_notebooks()  # inserts made cells that are missing, so that they are executed, too
     try:
         out.mkdir(parents=True, exist_ok=True)
         log = (out / "run.log").open("w", encoding="utf-8")
@@ -242,6 +243,10 @@ def _store(outcomes: Sequence[Outcome], out: Path, costs: dict, profile: str) ->
     for outcome in outcomes:
         if outcome.error is None and profile == "quick":
             (folder() / f"{outcome.name}.ipynb").write_bytes((out / f"{outcome.name}.ipynb").read_bytes())
+    _format_notebooks()
+
+
+def _format_notebooks() -> None:
     subprocess.run([sys.executable, str(runtime.PACKAGE.parent / "tools" / "format_notebooks.py")], check=True)
 
 

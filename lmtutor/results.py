@@ -82,7 +82,7 @@ def read(name: str) -> dict:
 
 def table(name: str) -> pd.DataFrame:
     """The rows of a stored result as a table; what was not measured is left blank."""
-    frame = pd.DataFrame(read(name)["rows"]).astype(object)
+    frame = pd.DataFrame(_rows(name)).astype(object)
     return frame.where(frame.notna(), "").set_index(frame.columns[0])
 
 
@@ -94,13 +94,18 @@ def source(name: str) -> str:
 
 def markdown(name: str) -> str:
     """A stored result as a Markdown table, with its source below."""
-    rows = read(name)["rows"]
-    if not rows:
-        raise CourseError(f"The stored result {name!r} has no rows; make it again with: {read(name)['command']}")
+    rows = _rows(name)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
     return "\n".join([*lines, "", source(name)])
+
+
+def _rows(name: str) -> list[dict]:
+    found = read(name)
+    if not found["rows"]:
+        raise CourseError(f"The stored result {name!r} has no rows; make it again with: {found['command']}")
+    return found["rows"]
 
 
 def _cell(value) -> str:

@@ -137,7 +137,7 @@ def fit(
 
 
 def load_weights(model: torch.nn.Module, checkpoint: str | Path) -> None:
-    """Load into `model` the weights that `fit` saved in the folder `checkpoint`: the best (with `patience`) or the last.
+    """Load the weights that `fit` saved in the folder `checkpoint`: with `patience` the best, else the last.
 
     Raises:
         CheckpointError: there is no checkpoint, or it is damaged or of another model.
@@ -146,7 +146,7 @@ def load_weights(model: torch.nn.Module, checkpoint: str | Path) -> None:
     if not saves:
         raise CheckpointError(f"There is no checkpoint in {checkpoint}.")
     best = saves[-1] / "best.safetensors"
-    _load_into(model, best if best.exists() else saves[-1] / "model.safetensors")
+    model.load_state_dict(_weights_for(model, best if best.exists() else saves[-1] / "model.safetensors"))
 
 
 def _check(options: SimpleNamespace) -> None:
@@ -196,6 +196,7 @@ class _Run:
     def __init__(self, options: SimpleNamespace, accelerator, interrupt: SimpleNamespace):
         self.options, self.accelerator, self.interrupt = options, accelerator, interrupt
         self.device, self.rank, self.world = accelerator.device, accelerator.process_index, accelerator.num_processes
+        self.on_cuda = self.device.type == "cuda"
         self.folder = Path(options.checkpoint) if options.checkpoint else None
         self.effective_batch = options.batch_size * options.accumulate * self.world
         self.steps_per_epoch = math.ceil(len(options.train) / self.effective_batch)
@@ -327,9 +328,10 @@ class _Run:
         stop = torch.full_like(count, self.interrupt.presses)
         sums = self._over_processes(torch.stack([sum(losses), sum(counts), stop]))
         if len(indices) > self.world * size:  # some process has more than one micro-batch
+            factor = unit / sums[1]
             for parameter in self.parameters:
                 if parameter.grad is not None:
-                    parameter.grad *= unit / sums[1]
+                    parameter.grad *= factor
         return sums
 
     def _mean_loss(self, model: torch.nn.Module, data: Any, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -339,10 +341,12 @@ class _Run:
         try:
             fetch = getattr(data, "__getitems__", None)  # a datasets.Dataset reads many at once much faster
             examples = fetch(indices) if fetch else [data[index] for index in indices]
-            mean, count = self.options.loss(model, send_to_device(self.options.collate(examples), self.device))
+            # Copies to a GPU that do not block spare the program a wait for all that the GPU has still to do.
+            batch = send_to_device(self.options.collate(examples), self.device, non_blocking=self.on_cuda)
+            mean, count = self.options.loss(model, batch)
             if mean.dim() > 0:
                 raise ValueError("the loss is not a scalar")
-            return mean.float(), torch.as_tensor(count, dtype=torch.float32, device=self.device)
+            return mean.float(), torch.as_tensor(count).to(self.device, torch.float32, non_blocking=self.on_cuda)
         except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, CourseError) or _is_out_of_memory(error):
                 raise
@@ -431,7 +435,11 @@ class _Run:
 
     def _remember_good(self) -> None:
         """Keep the weights, where losses are read too late to stop the update that spoils them."""
-        self.good = _copy(self.module) if self.steps_per_read > 1 else None
+        if self.steps_per_read > 1 and self.good is None:
+            self.good = _copy(self.module)
+        elif self.good is not None:
+            for name, value in self.module.state_dict().items():
+                self.good[name].copy_(value)
 
     def _end_row(self) -> None:
         """Finish a row of the history: validate, keep the best weights, save."""
@@ -506,7 +514,7 @@ class _Run:
             except (OSError, RuntimeError, SafetensorError) as error:
                 print(
                     f"The checkpoint of step {self.progress.step} could not be written to {self.folder} "
-                    f"({_first_line(error)}); the one before it is unharmed, and the run is not."
+                    f"({_first_line(error)}); what was saved before is unharmed."
                 )
         self.accelerator.wait_for_everyone()
         return saved
@@ -517,14 +525,16 @@ class _Run:
         if not saves:
             return
         state = _read_file(saves[-1] / "training.pt", lambda file: torch.load(file, "cpu", weights_only=True))
-        _load_into(self.module, saves[-1] / "model.safetensors")
+        weights = _weights_for(self.module, saves[-1] / "model.safetensors")
         again = "call fit as before, or with resume=False to start again"
         for name, value in self.made_with.items():
-            if state["made_with"][name] != value:
+            if state["made_with"].get(name) != value:
                 raise CheckpointError(
-                    f"The checkpoint in {self.folder} is of a run with {name} {state['made_with'][name]}, and this one "
-                    f"has {value}; {again}."
+                    f"The checkpoint in {self.folder} is of a run with {name} {state['made_with'].get(name)}, and this "
+                    f"one has {value}; {again}."
                 )
+        if self.options.patience and (saves[-1] / "best.safetensors").exists():
+            self.best = _weights_for(self.module, saves[-1] / "best.safetensors")
         for name, part in self._parts().items():
             try:
                 part.load_state_dict(state[name])
@@ -533,8 +543,7 @@ class _Run:
                     f"The checkpoint in {self.folder} is of a run with another {name} ({_first_line(error)}); {again}."
                 ) from error
         self.progress = _Progress(**state["progress"])
-        if self.options.patience and (saves[-1] / "best.safetensors").exists():
-            self.best = _read_file(saves[-1] / "best.safetensors", _load_safetensors)
+        self.module.load_state_dict(weights)
 
     def _parts(self) -> dict[str, Any]:
         """What has a state to save besides the model."""
@@ -597,15 +606,11 @@ def _read_file(file: Path, read: Callable[[Path], Any]) -> Any:
         ) from error
 
 
-def _load_safetensors(file: Path) -> dict[str, torch.Tensor]:
+def _weights_for(model: torch.nn.Module, file: Path) -> dict[str, torch.Tensor]:
+    """The weights in `file`, or a CheckpointError that names the first one that does not fit `model`."""
     from safetensors.torch import load_file
 
-    return load_file(file)
-
-
-def _load_into(model: torch.nn.Module, file: Path) -> None:
-    """Load the weights in `file` into `model`, or raise a CheckpointError that names the first that does not fit."""
-    saved, own = _read_file(file, _load_safetensors), model.state_dict()
+    saved, own = _read_file(file, load_file), model.state_dict()
     for name in [*own, *saved]:
         if name not in saved:
             misfit = f"{name!r} of this model is missing there"
@@ -616,7 +621,7 @@ def _load_into(model: torch.nn.Module, file: Path) -> None:
         else:
             continue
         raise CheckpointError(f"{file} is of another model: {misfit}.")
-    model.load_state_dict(saved)
+    return saved
 
 
 # Helpers

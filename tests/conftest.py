@@ -11,7 +11,7 @@ DATA_DIR = os.environ.get("LMTUTOR_DATA_DIR")  # before the fixture below clears
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
 
-# The same examples in every run, no time limit for one of them, and nothing written into the working folder.
+# The same examples in every run, no time limit for one of them, and no memory of earlier failures.
 settings.register_profile("lmtutor", max_examples=60, derandomize=True, deadline=None, database=None)
 settings.load_profile("lmtutor")
 

@@ -107,7 +107,9 @@ def test_no_two_splits_share_a_text(name):
 
 
 def test_no_two_splits_of_pydoc_share_a_text():
-    topics = {split: set(texts["text"]) for split, texts in lm.load("pydoc").items()}
+    loaded = lm.load("pydoc")
+    topics = {split: set(texts["text"]) for split, texts in loaded.items()}
+    assert len(loaded["train"]) >= 7 * max(len(loaded["validation"]), len(loaded["test"])) > 0
     assert not topics["train"] & (topics["validation"] | topics["test"])
     assert not topics["validation"] & topics["test"]
 
@@ -144,7 +146,7 @@ def test_the_maker_makes_the_same_files_byte_for_byte(name, tmp_path):
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.jsonl", "__pycache__"))
     environment = {**os.environ, "PYTHONHASHSEED": "1907"}  # an order that hangs on the hash of strings would show
     command = [sys.executable, "make.py"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     for split in SPLITS:
         again, file = folder / f"{split}.jsonl", source / f"{split}.jsonl"

@@ -23,11 +23,12 @@ def always(p):
     return lambda history: np.array(p, dtype=float)
 
 
-distributions = st.lists(st.floats(0.0, 1.0), min_size=6, max_size=6).filter(lambda p: sum(p) > 1e-3)
+distributions = st.lists(st.floats(0.0, 1.0), min_size=6, max_size=6).filter(lambda p: sum(p[1:]) > 1e-3)
 
 
 @given(distributions, st.integers(0, 1000), st.sampled_from([1e-3, 1e-9, 1e-200]))
 def test_a_temperature_near_zero_draws_the_likeliest_token(p, seed, temperature):
+    p[0] = 0.0  # <unk>, which is never drawn
     second, best = sorted(p)[-2:]
     if second > 0.9 * best:  # a tie may fall either way
         return
@@ -38,7 +39,7 @@ def test_a_temperature_near_zero_draws_the_likeliest_token(p, seed, temperature)
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_the_frequencies_drawn_are_those_of_the_tempered_distribution(temperature):
-    p = np.array([0.05, 0.0, 0.0, 0.5, 0.25, 0.2])
+    p = np.array([0.0, 0.05, 0.0, 0.5, 0.25, 0.2])
     draws = decoding.sample(always(p), VOCABULARY, max_tokens=4000, temperature=temperature, seed=7)
     tempered = p ** (1 / temperature) / (p ** (1 / temperature)).sum()
     expected = {VOCABULARY.words[i]: 4000 * tempered[i] for i in np.flatnonzero(p)}
@@ -58,6 +59,15 @@ def test_neither_start_nor_end_of_sentence_is_ever_drawn_from_a_model(model):
             decoding.sample(model.next_distribution, model.vocabulary, temperature=3.0, seed=seed, max_tokens=20)
         )
     assert drawn and not drawn.keys() & {"<s>", "</s>"}
+
+
+def test_unknown_words_are_never_drawn_and_the_rest_keeps_its_proportions():
+    p = np.array([0.8, 0.0, 0.0, 0.1, 0.1, 0.0])
+    draws = Counter(decoding.sample(lambda history: p, VOCABULARY, max_tokens=1000, seed=1))
+    assert set(draws) == {"a", "b"} and 430 < draws["a"] < 570
+    assert p[0] == 0.8  # what the model answered stays as it was
+    with pytest.raises(CourseError, match="none can be drawn"):
+        decoding.sample(always([1.0, 0, 0, 0, 0, 0]), VOCABULARY)
 
 
 def test_a_maximum_likelihood_model_draws_only_pairs_that_it_has_seen():

@@ -460,7 +460,7 @@ def test_progress_has_a_row_a_chapter_and_can_be_forgotten():
     assert list(table.index) == list(exercises.CHAPTERS)
     assert table.loc["00", ["solved", "of", "tries", "next"]].tolist() == [1, 1, 1, ""]
     assert table.loc["01", ["solved", "of", "tries"]].tolist() == [0, len(exercises.all_names("01")), 1]
-    assert "ngram.mle" in table.loc["01", "next"]
+    assert table.loc["01", "next"] == "ngram.log_probability"
     assert lm.progress(reset=True)[["solved", "tries"]].to_numpy().sum() == 0
     assert progress_file.read() == {}
 

@@ -15,8 +15,8 @@ ROWS = [{"model": "bigram", "perplexity": 168.25, "tokens": 245569}, {"model": "
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Results are kept in a folder of the test's own, which does not exist yet."""
-    monkeypatch.setattr(runtime, "share", lambda name: tmp_path / name)
-    return tmp_path / "results"
+    monkeypatch.setattr(runtime, "share", lambda name: tmp_path / "benchmarks" / name)
+    return tmp_path / "benchmarks" / "results"
 
 
 def record(name="ngram", rows=ROWS, **more):
@@ -63,11 +63,11 @@ def test_versions_leave_out_what_is_not_installed():
     assert set(results.versions("numpy", "no-such-package-anywhere")) == {"python", "numpy"}
 
 
-def test_a_table_has_one_row_a_row_and_all_columns(folder):
+def test_a_table_has_a_row_for_each_name_in_the_first_column_and_blanks_for_what_was_not_measured(folder):
     record()
     table = results.table("ngram")
-    assert list(table.columns) == ["model", "perplexity", "tokens"] and len(table) == 2
-    assert table.loc[0, "perplexity"] == 168.25
+    assert list(table.index) == ["bigram", "uniform"] and list(table.columns) == ["perplexity", "tokens"]
+    assert table.loc["bigram"].tolist() == [168.25, 245569] and table.loc["uniform"].tolist() == ["", ""]
 
 
 def test_markdown_shows_the_rows_with_thousands_and_gaps_and_the_source_below(folder):
@@ -100,10 +100,11 @@ def test_the_source_names_data_command_date_and_machine(folder):
     )
 
 
-def test_a_result_without_rows_is_told_with_the_command_that_makes_it(folder):
+@pytest.mark.parametrize("show", [results.markdown, results.table])
+def test_a_result_without_rows_is_told_with_the_command_that_makes_it(folder, show):
     record(rows=[])
     with pytest.raises(CourseError, match="'ngram' has no rows; make it again with: make bench"):
-        results.markdown("ngram")
+        show("ngram")
 
 
 def test_every_result_in_the_repository_can_be_shown():

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -172,17 +173,17 @@ def test_dropout_depends_on_the_seed_and_leaves_the_callers_random_numbers_alone
         fit(model, steps=5, seed=seed, shuffle=False)
         return model.output.weight.sum().item()
 
-    torch.manual_seed(3), random.seed(3), numpy.random.seed(3)
-    expected = torch.rand(1), random.random(), numpy.random.rand()
-    torch.manual_seed(3), random.seed(3), numpy.random.seed(3)
-    first = final(0)
-    # tiny_lm itself seeds and draws, so seed once more around fit alone.
+    def draw():
+        return torch.rand(1).item(), random.random(), numpy.random.rand()
+
+    runtime.seed_everything(3)
+    expected = draw()
     model = tiny_lm(dropout=0.5)
-    torch.manual_seed(3), random.seed(3), numpy.random.seed(3)
+    runtime.seed_everything(3)
     fit(model, steps=3)
-    assert (torch.rand(1), random.random(), numpy.random.rand()) == expected
-    assert final(0) == first
-    assert final(1) != first
+    assert draw() == expected
+    assert final(0) == final(0)
+    assert final(0) != final(1)
 
 
 def test_modes_are_train_for_steps_eval_for_validation_and_afterwards_as_before():
@@ -267,7 +268,7 @@ def test_trackers_get_each_row():
 def test_progress_bar_shows_loss_and_speed_and_can_be_silent(capsys):
     fit(tiny_lm(), epochs=2)
     assert capsys.readouterr() == ("", "")
-    training.fit(tiny_lm(), TRAIN, loss=token_loss, collate=pad, epochs=200)
+    fit(tiny_lm(), epochs=2, progress=True, on_step=lambda step, loss: time.sleep(0.03))
     out, err = capsys.readouterr()
     assert out == ""
     assert "loss" in err and "tokens/s" in err and "<" in err  # the time left follows the "<"
@@ -678,7 +679,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     """With 17 examples and a global batch of 8, the last batch of an epoch has one example for two processes."""
     script, result = tmp_path / "script.py", tmp_path / "result.json"
     script.write_text(SCRIPT.format(paths=[str(Path(training.__file__).parents[1]), str(Path(__file__).parent)]))
-    # On CPUs `accelerate launch` starts several processes only through MPI; Accelerate works under torchrun just as well.
+    # `accelerate launch --cpu` starts several processes only through MPI; under torchrun Accelerate works as well.
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     arguments = [str(script), "4", str(result), str(tmp_path / "checkpoint")]

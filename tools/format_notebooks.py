@@ -5,7 +5,8 @@
 - Each notebook in chapters/: stable ids of cells and widgets, metadata that says something to a reader and no other,
   execution counts in order; executing a notebook twice gives the same file.
 - What is made from elsewhere: the Colab badge and the Colab cell (from the address in pyproject.toml), the costs in the
-  opening cell and the README's table of chapters (from benchmarks/results/costs.json), the README's result tables.
+  opening cell and the README's table of chapters (from benchmarks/results/costs.json), the README's result tables, and
+  its picture, chapters/readme.png (from the cell tagged "readme-picture").
 
 With --check nothing is written; the files that would change are named, and the status is 1 if there are any.
 """
@@ -13,6 +14,7 @@ With --check nothing is written; the files that would change are named, and the 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import re
@@ -52,10 +54,11 @@ def format_all(root: Path, *, write: bool) -> list[Path]:
     new = {path: format_notebook(path, root) for path in chapters(root)}
     if (root / "README.md").is_file():
         new[root / "README.md"] = format_readme(root)
-    changed = [path for path, text in new.items() if path.read_text(encoding="utf-8") != text]
+    made = {path: text.encode() for path, text in new.items()} | readme_picture(root)
+    changed = [path for path, content in made.items() if not path.is_file() or path.read_bytes() != content]
     if write:
         for path in changed:
-            path.write_text(new[path], encoding="utf-8", newline="\n")
+            path.write_bytes(made[path])
     return changed
 
 
@@ -180,6 +183,16 @@ def format_readme(root: Path) -> str:
     for name in re.findall(r"<!-- results:(\w+) -->", text):
         text = between(text, f"results:{name}", lambda name=name: f"\n{result_table(name)}\n")
     return text
+
+
+def readme_picture(root: Path) -> dict[Path, bytes]:
+    """The README's picture and where it goes: that of the cell tagged "readme-picture", if there is one."""
+    for path in chapters(root):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if "readme-picture" in cell.metadata.get("tags", []):
+                pictures = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
+                return {root / "chapters" / "readme.png": base64.b64decode(picture) for picture in pictures[:1]}
+    return {}
 
 
 def chapter_table(root: Path) -> str:

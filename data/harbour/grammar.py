@@ -6,7 +6,6 @@ promises to keep, so that the tales come out the same everywhere.
 
 import random
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -32,10 +31,9 @@ class Draw:
         """True with probability `p`."""
         return self._random() < p
 
-    def even(self, items: list[T], accept: Callable[[T], bool] = lambda item: True) -> T:
-        """One of `items` that `accept` takes, each as likely."""
-        kept = [item for item in items if accept(item)]
-        return kept[self.below(len(kept))]
+    def even(self, items: list[T]) -> T:
+        """One of `items`, each as likely."""
+        return items[self.below(len(items))]
 
     def weighted(self, items: list[tuple[int, T]]) -> T:
         """One of (weight, item), in proportion to its whole-number weight."""
@@ -47,8 +45,8 @@ class Draw:
         raise AssertionError("weights must be positive")
 
     def zipf(self, items: list[T]) -> T:
-        """One of `items`, the earlier the likelier: weight 240 / (rank + 6), rounded down."""
-        return self.weighted([(240 // (rank + 6) + 1, item) for rank, item in enumerate(items)])
+        """One of `items`, the earlier the likelier: weight 240 / (rank + 9), rounded down."""
+        return self.weighted([(240 // (rank + 9) + 1, item) for rank, item in enumerate(items)])
 
 
 @dataclass
@@ -115,7 +113,7 @@ def read_synonyms() -> dict[str, list[str]]:
 
 
 def read_plots() -> list[Plot]:
-    """All plots, sorted by name. "--" begins a step, "==" a step that opens a paragraph; a number is its probability."""
+    """All plots, by name. "--" begins a step, "==" a step that opens a paragraph; a number is its probability."""
     plots = []
     for path in sorted((FOLDER / "plots").glob("*.txt")):
         plot = Plot(path.stem)

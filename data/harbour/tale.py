@@ -14,9 +14,9 @@ WORDS = read_words()
 DOMAINS = read_domains()
 PHRASES = read_phrases()
 SYNONYMS = read_synonyms()
-SAID_OTHERWISE = re.compile(r"\b(" + "|".join(sorted(SYNONYMS, key=len, reverse=True)) + r")\b(?![^{]*})")
-NUMBERS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-seventeen eighteen nineteen twenty""".split()
+SAID_OTHERWISE = re.compile(r"\b(" + "|".join(sorted(SYNONYMS, key=len, reverse=True)) + r")\b(?! of\b)(?![^{]*})")
+NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+NUMBERS += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen"]
 FORMS = {
     "she": {"he": "she", "him": "her", "his": "her", "himself": "herself", "hers": "hers"},
     "he": {"he": "he", "him": "him", "his": "his", "himself": "himself", "hers": "his"},
@@ -24,7 +24,7 @@ FORMS = {
 OPEN, MIDDLE, CLOSE = "\x02", "\x03", "\x04"
 MARK = re.compile(f"{OPEN}(\\d+){MIDDLE}([^{CLOSE}]*){CLOSE}")
 WORD = re.compile(r"\w+")
-OTHERWISE, ADJECTIVE, AFTER_NAME, OPENING = 0.6, 0.4, 0.3, 0.4
+OTHERWISE, ADJECTIVE, AFTER_NAME, OPENING = 0.6, 0.45, 0.35, 0.45
 """How often an ornament is used where it could be."""
 PEOPLE, KEEPSAKES, PLACES, ERRANDS, DISH = "ABCK", "XY", "PQR", "HIJ", "EFG"
 
@@ -49,6 +49,10 @@ def _for_pronoun(entry: str, pronoun: str) -> str:
     return his if his and pronoun == "he" else hers
 
 
+def _without(entries: list[str], taken: set[str]) -> list[str]:
+    return [entry for entry in entries if entry not in taken]
+
+
 class Tale:
     """One tale. `text` and `truth` are ready after construction."""
 
@@ -68,14 +72,14 @@ class Tale:
         """Draws four people with different names and, unless the plot says otherwise, different circles of trades."""
         self.people: dict[str, Person] = {}
         names: set[str] = set()
-        domains: list[str] = []
+        domains: set[str] = set()
         for who in PEOPLE:
             pronoun = self.draw.even(["she", "he"])
-            first = self.draw.even(WORDS["=women" if pronoun == "she" else "=men"], lambda name: name not in names)
-            last = self.draw.even(WORDS["=surnames"], lambda name: name not in names)
+            first = self.draw.even(_without(WORDS["=women" if pronoun == "she" else "=men"], names))
+            last = self.draw.even(_without(WORDS["=surnames"], names))
             names |= {first, last}
-            domain = self.draw.even(list(DOMAINS), lambda name: name not in domains)
-            domains.append(domain)
+            domain = self.draw.even(_without(list(DOMAINS), domains))
+            domains.add(domain)
             words = self.people[self.plot.same[who]].domain if who in self.plot.same else DOMAINS[domain]
             trade = _for_pronoun(self.draw.zipf(words["trades"]).partition("/")[0], pronoun)
             title = "Mr" if pronoun == "he" else self.draw.even(["Mrs", "Miss"])
@@ -87,13 +91,13 @@ class Tale:
             main = self.draw.even(words["goods"])
             self.people[who] = Person(first, last, title, pronoun, trade, words, main)
 
-    def _distinct(self, name: str, keys: str, last_word: bool = False) -> dict[str, str]:
-        """Different entries of a list for each of `keys` (different in the last word)."""
+    def _distinct(self, name: str, keys: str) -> dict[str, str]:
+        """Entries of a list for each of `keys`, all with different last words."""
         chosen: dict[str, str] = {}
         used: set[str] = set()
         for key in keys:
-            chosen[key] = self.draw.even(WORDS[name], lambda entry: entry.split()[-1] not in used)
-            used.add(chosen[key].split()[-1] if last_word else chosen[key])
+            chosen[key] = self.draw.even([entry for entry in WORDS[name] if entry.split()[-1] not in used])
+            used.add(chosen[key].split()[-1])
         return chosen
 
     def _bind(self) -> None:
@@ -101,11 +105,10 @@ class Tale:
         draw = self.draw
         self.things = self._distinct("=keepsakes", KEEPSAKES)
         self.colours = self._distinct("=colours", KEEPSAKES)
-        self.places = self._distinct("=places", PLACES, last_word=True)
+        self.places = self._distinct("=places", PLACES)
         self.errands = self._distinct("=errands", ERRANDS)
         self.amounts = {
-            key: (draw.zipf(WORDS["numbers"][:8]), entry)
-            for key, entry in self._distinct("=ingredients", DISH).items()
+            key: (draw.zipf(WORDS["numbers"][:8]), entry) for key, entry in self._distinct("=ingredients", DISH).items()
         }
         n = 3 + draw.below(7)
         m = 2 + draw.even([k for k in range(8) if k + 2 != n])
@@ -118,6 +121,7 @@ class Tale:
             "boat": (draw.even(WORDS["=boats"]), "name"),
             "town": (draw.even(WORDS["=towns"]), "place"),
             "lane": (draw.even(WORDS["=lanes"]), "place"),
+            "food": (draw.zipf(WORDS["edibles"]), "object"),
             "dish": (draw.even(WORDS["=dishes"]), "object"),
             "feat": (draw.even(WORDS["=feats"]), None),
             "oddity": (numbers_of(draw.zipf(WORDS["oddities"]))[0], "object"),
@@ -128,7 +132,7 @@ class Tale:
             "because": (answer, None),
         }
         self.taken = {days["1"], days["2"], *self.colours.values(), *(NUMBERS[k] for k in self.counts.values())}
-        self.taken |= {self.bound["town"][0], self.bound["oddity"][0]}
+        self.taken |= {self.bound["town"][0], self.bound["oddity"][0], self.bound["food"][0]}
         self.taken |= {numbers_of(thing)[0] for thing in self.things.values()}
 
     # -- expansion -----------------------------------------------------------------------------------------------
@@ -186,9 +190,10 @@ class Tale:
         if slot.startswith("intro:"):
             return "," if rest.startswith((" who ", " whose ")) and not plain else ""
         who = slot.removeprefix("ref:").removeprefix("sub:")
-        if plain or who not in ("A", "B", "C") or not rest.startswith(" ") or rest.startswith((" who", " the ", " {manner")):
+        fits = rest.startswith(" ") and not rest.startswith((" who", " the ", " {manner"))
+        if plain or not fits or who not in ("A", "B", "C") or not self.draw.chance(AFTER_NAME):
             return ""
-        return self._phrase("after name", who) if self.draw.chance(AFTER_NAME) else ""
+        return self._phrase("after name", who)
 
     @staticmethod
     def _missing(template: str) -> set[str]:
@@ -356,7 +361,8 @@ class Tale:
     def _named(self, who: str) -> str:
         """A known person by first name, in the narrator's ways of saying it."""
         form = self.draw.weighted(PHRASES["named"]) if who != "K" else "{first}"
-        return self.expand(form.replace("{first}", f"{{{who}.name}}").replace("{last}", f"{{{who}.last}}").replace("@", who))
+        form = form.replace("{first}", "{@.name}").replace("{last}", "{@.last}")
+        return self.expand(form.replace("@", who))
 
     def _phrase(self, name: str, who: str) -> str:
         """A phrase about a person. Somebody still unknown is introduced when first mentioned."""
@@ -419,8 +425,8 @@ def _tidy(sentence: str) -> str:
     sentence = re.sub(f"\\b([Aa]) (?={mark}(?!one\\b|uni|use|eu)[aeiouAEIOU])", r"\1n ", sentence)
     sentence = re.sub(r" ?,(?: ?,)*", ",", sentence)
     sentence = re.sub(r",(?=[.?!;:])", "", sentence)
-    sentence = re.sub(f"([\\w{CLOSE}]) \"(?=[a-z])", r'\1, "', sentence)
-    capital = f"(^\"?|[.?!]\"? |[.?!] \"|[,:] \")({mark})([a-z])"
+    sentence = re.sub(f'([\\w{CLOSE}]) "(?=[a-z])', r'\1, "', sentence)
+    capital = f'(^"?|[.?!]"? "|[.?!]"? |[,:] ")({mark})([a-z])'
 
     def raise_first(match: re.Match[str]) -> str:
         since = re.split(r'[.?!]"? ', sentence[: match.start() + 1])[-1]

@@ -10,13 +10,16 @@ CAFE = {
     "whole": "the place; this cafe; the lunch; our visit; the meal",
     "occasion": "lunch; visit; meal; place; afternoon",
     "groups": {
-        "food": ("food", """the soup; the scones+; the carrot cake; the omelette; the chips+; the porridge; the toast; the fish
+        "food": ("food", """the soup; the scones+; the carrot cake; the omelette; the chips+; the porridge; the toast;
+            the fish
             pie; the sandwiches+; the cheese straws+; the lentil stew; the pastries+; the fried eggs+; the
             crumble"""),
         "drink": ("drink", """the coffee; the tea; the hot chocolate; the lemonade; the ginger beer; the espresso"""),
-        "service": ("people", """the staff+; the waiter; the service; the owner; the woman at the till; the cook; the waitresses+;
+        "service": ("people", """the staff+; the waiter; the service; the owner; the woman at the till; the cook; the
+            waitresses+;
             the barista"""),
-        "room": ("place", """the back room; the terrace; the dining room; the corner by the stove; the upstairs room"""),
+        "room": ("place", """the back room; the terrace; the dining room; the corner by the stove; the upstairs
+            room"""),
         "price": ("price", "the bill; the prices+; the lunch deal; the price of a slice"),
         "waiting": ("wait", "the queue; the wait; the wait for a table"),
     },
@@ -63,14 +66,18 @@ BOOK = {
     "whole": "the book; this novel; the whole thing; {title}; the story as a whole",
     "occasion": "novel; book; read; story; debut",
     "groups": {
-        "plot": ("plot", """the plot; the story; the ending; the middle third; the first chapter; the twist; the love story; the
+        "plot": ("plot", """the plot; the story; the ending; the middle third; the first chapter; the twist; the love
+            story; the
             mystery; the last hundred pages+; the murder; the backstory; the opening"""),
-        "prose": ("prose", """the prose; the dialogue; the sentences+; the writing; the jokes+; the descriptions+; the letters
+        "prose": ("prose", """the prose; the dialogue; the sentences+; the writing; the jokes+; the descriptions+; the
+            letters
             between chapters+; the translation; the footnotes+; the narration"""),
-        "characters": ("acting", """the heroine; the detective; the two sisters+; the narrator; the villain; the minor characters+"""),
+        "characters": ("acting", """the heroine; the detective; the two sisters+; the narrator; the villain; the minor
+            characters+"""),
         "price": ("price", "the price; the price of the hardback; the price of the e-book"),
     },
-    "others": """her last book; the first volume; the sequel; everything else on the shortlist; the film of it; his first
+    "others": """her last book; the first volume; the sequel; everything else on the shortlist; the film of it; his
+        first
         novel; the one we read in {month}; the phone directory; the rest of the series; the bestseller
         everybody reads""",
     "fans": """reads on trains; likes a good puzzle; grew up with detective stories; has ever kept a diary; owns a
@@ -110,15 +117,19 @@ FILM = {
     "whole": "the film; this film; the whole thing; {title}; the picture",
     "occasion": "film; evening; thriller; comedy; picture",
     "groups": {
-        "plot": ("plot", """the plot; the story; the ending; the first hour; the twist; the script; the chase; the romance; the
+        "plot": ("plot", """the plot; the story; the ending; the first hour; the twist; the script; the chase; the
+            romance; the
             courtroom scenes+; the second half; the opening; the final act"""),
-        "acting": ("acting", """the acting; the lead; the supporting cast; the child actor; the villain; the two leads+; the
+        "acting": ("acting", """the acting; the lead; the supporting cast; the child actor; the villain; the two
+            leads+; the
             grandmother; the performances+; the accent"""),
-        "pictures": ("design", """the camerawork; the costumes+; the landscapes+; the effects+; the colours+; the sets+"""),
+        "pictures": ("design", """the camerawork; the costumes+; the landscapes+; the effects+; the colours+; the
+            sets+"""),
         "sound": ("sound", "the score; the soundtrack; the sound; the songs+"),
         "prose": ("prose", "the dialogue; the jokes+; the subtitles+; the voice-over; the one-liners+"),
     },
-    "others": """the first one; the book; the remake; the last film by the same director; everything at the festival; the
+    "others": """the first one; the book; the remake; the last film by the same director; everything at the festival;
+        the
         trailer; the old version in black and white; the film we saw in {month}; the sequel""",
     "fans": """likes old westerns; cries at weddings; has sat through a school play; loves a heist; reads the credits
         to the end""",
@@ -156,10 +167,13 @@ BOAT = {
     "whole": "the trip; the tour; our day out; this cruise; the outing",
     "occasion": "trip; day out; outing; morning; cruise",
     "groups": {
-        "crossing": ("journey", """the crossing; the ride out; the return leg; the timetable; the ferry; the passage round the point;
+        "crossing": ("journey", """the crossing; the ride out; the return leg; the timetable; the ferry; the passage
+            round the point;
             the landing; the last leg; the boarding; the sailing"""),
-        "crew": ("people", """the skipper; the crew+; the guide; the deckhand; the ticket seller; the captain; the mate"""),
-        "scenery": ("view", """the view; the cliffs+; the islands+; the scenery; the seal colony; the coast; the sunset; the
+        "crew": ("people", """the skipper; the crew+; the guide; the deckhand; the ticket seller; the captain; the
+            mate"""),
+        "scenery": ("view", """the view; the cliffs+; the islands+; the scenery; the seal colony; the coast; the
+            sunset; the
             lighthouse"""),
         "boat": ("comfort", "the seats+; the benches+; the cushions+; the bunks+"),
         "food": ("food", "the packed lunch; the sandwiches+; the crab rolls+; the chowder; the flapjacks+"),
@@ -205,13 +219,15 @@ GADGET = {
     "whole": "the thing; this {product}; the {product}; the whole package; this purchase",
     "occasion": "{product}; machine; buy; piece of kit; gadget",
     "groups": {
-        "hardware": ("device", """the case; the hinge; the buttons+; the strap; the handle; the stand; the body; the lid; the
+        "hardware": ("device", """the case; the hinge; the buttons+; the strap; the handle; the stand; the body; the
+            lid; the
             keyboard; the design; the zoom; the aerial"""),
         "software": ("software", "the app; the software; the menus+; the updates+; the touchscreen"),
         "screen": ("picture", "the screen; the display; the picture; the photos+"),
         "battery": ("battery", "the battery; the charger; the power lead"),
         "sound": ("sound", "the speaker; the sound; the headphones+; the alarm; the microphone"),
-        "support": ("people", """the support team; the helpline; the man in the shop; customer service; the repair shop"""),
+        "support": ("people", """the support team; the helpline; the man in the shop; customer service; the repair
+            shop"""),
         "price": ("price", "the price; the delivery charge; the subscription; the price of spare parts"),
     },
     "others": """my old one; the model before; the one my brother bought; the cheap copy; the big brand's version; last
@@ -250,16 +266,20 @@ GUESTHOUSE = {
     "whole": "the place; this guest house; our stay; the bed and breakfast; the weekend",
     "occasion": "stay; place; weekend; guest house; break",
     "groups": {
-        "room": ("place", """the room; the bathroom; the attic room; the lounge; the hallway; the conservatory; the stairwell"""),
+        "room": ("place", """the room; the bathroom; the attic room; the lounge; the hallway; the conservatory; the
+            stairwell"""),
         "bed": ("comfort", "the bed; the mattress; the pillows+; the sheets+; the sofa; the armchairs+"),
-        "breakfast": ("food", """the breakfast; the kippers+; the sausages+; the marmalade; the scrambled eggs+; the dinner; the
+        "breakfast": ("food", """the breakfast; the kippers+; the sausages+; the marmalade; the scrambled eggs+; the
+            dinner; the
             bread rolls+"""),
-        "hosts": ("people", """the owner; the hosts+; the landlady; the girl at reception; the cleaners+; the night porter"""),
+        "hosts": ("people", """the owner; the hosts+; the landlady; the girl at reception; the cleaners+; the night
+            porter"""),
         "view": ("view", "the view; the garden; the wallpaper; the view from the attic; the courtyard"),
         "comfort": ("utility", "the shower; the heating; the kettle; the wireless connection; the lift"),
         "price": ("price", "the rate; the bill; the price for a single; the parking fee"),
     },
-    "others": """the hotel on the front; the hostel in {place}; the inn we stayed at in {month}; a tent in a car park; my
+    "others": """the hotel on the front; the hostel in {place}; the inn we stayed at in {month}; a tent in a car park;
+        my
         aunt's spare room; the big chain by the motorway; the place next door; the farm we usually book""",
     "fans": """values a night's sleep; travels with a teddy bear; loves breakfast; has slept on a ferry; likes a
         creaking stair""",
@@ -270,7 +290,8 @@ GUESTHOUSE = {
             view: one could <(see three counties|count the sails|watch hares) from the (bath|pillow|window seat)>;
             breakfast: breakfast <(lasted two happy hours|would satisfy a rowing crew|came with three kinds of
                 honey)>;
-            room: there were <(fresh flowers|warm towels|home-made biscuits) (in every room|by the bed|each evening)>""",
+            room: there were <(fresh flowers|warm towels|home-made biscuits) (in every room|by the bed|each
+            evening)>""",
         -1: """bed: we <(slept in our coats|counted every spring|heard the neighbours snore)>;
             hosts: she <(charged us for the soap|read us the rules twice|turned off the heating at nine) (without a
                 word|with a sigh)>;
@@ -298,9 +319,11 @@ CONCERT = {
     "whole": "the concert; the gig; the evening; the show; the whole night",
     "occasion": "concert; evening; gig; show; night",
     "groups": {
-        "band": ("performer", """the band; the singer; the drummer; the orchestra; the support act; the conductor; the choir; the
+        "band": ("performer", """the band; the singer; the drummer; the orchestra; the support act; the conductor; the
+            choir; the
             soloist; the brass section; the two guitarists+; the quartet"""),
-        "programme": ("plot", """the set; the programme; the new songs+; the encore; the second half; the symphony; the medley"""),
+        "programme": ("plot", """the set; the programme; the new songs+; the encore; the second half; the symphony; the
+            medley"""),
         "sound": ("sound", "the sound; the mix; the acoustics+; the bass; the strings+; the vocals+"),
         "hall": ("place", "the hall; the tent; the balcony; the foyer; the bar; the church"),
         "seats": ("comfort", "the seats+; the benches+; the pews+"),
@@ -347,7 +370,8 @@ MUSEUM = {
     "whole": "the museum; this museum; the exhibition; our visit; the collection",
     "occasion": "visit; museum; exhibition; afternoon; collection",
     "groups": {
-        "exhibits": ("exhibit", """the exhibits+; the ship models+; the fossils+; the special show; the mummies+; the clock collection;
+        "exhibits": ("exhibit", """the exhibits+; the ship models+; the fossils+; the special show; the mummies+; the
+            clock collection;
             the children's corner; the wax figures+; the paintings+; the tram in the hall; the whale skeleton;
             the puzzles+"""),
         "labels": ("prose", "the labels+; the wall texts+; the catalogue; the leaflet; the captions+"),
@@ -381,7 +405,7 @@ MUSEUM = {
     "fillers": """It is housed in a former (mill|customs house|prison|lifeboat station) in {place};
         There are {num} rooms on {num} floors;
         We went on a {day} in {month} with {company};
-        Entry is free for under-{num}s;
+        Entry is free for (under-fives|under-tens|pensioners|residents);
         The tour starts every {num} minutes (under the whale|by the coat hooks|at the globe);
         Bags go into lockers, which take a (pound|token) and give it back;
         The oldest piece is a (comb|spoon|anchor|tally stick) from the (Bronze Age|ninth century);
@@ -394,5 +418,6 @@ MUSEUM = {
 
 DOMAINS = {"cafe": CAFE, "book": BOOK, "film": FILM, "boat trip": BOAT, "gadget": GADGET, "guest house": GUESTHOUSE,
            "concert": CONCERT, "museum": MUSEUM}
-PRODUCTS = """phone; radio; tablet; camera; watch; e-reader; torch; speaker; kettle; toaster; sewing machine; headset; drone;
+PRODUCTS = """phone; radio; tablet; camera; watch; e-reader; torch; speaker; kettle; toaster; sewing machine; headset;
+    drone;
     alarm clock; pocket telescope"""

@@ -11,7 +11,7 @@ from random import Random
 
 import words
 from domains import DOMAINS, PRODUCTS
-from grammar import CLAUSES, HELD_OUT, NEGATED, SIMPLE_CLAUSES
+from grammar import CLAUSES, HELD_OUT, NEGATED, SIMPLE_CLAUSES, THIRD_PERSON
 
 OPEN, CLOSE = "\x02", "\x03"
 MARK = re.compile(r"\x02(\d+):|\x03")
@@ -22,9 +22,9 @@ CAPITAL = re.compile(r"(^(?:\x02\d+:)?|[.!?]\x03? +(?:\x02\d+:)?)([a-z])")
 SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z\x02])")
 
 DEGREE_RATE = 0.35  # how often an adjective has a degree word
-HELD_OUT_RATE = 0.08  # how often validation and test draw from what training never shows
-ZIPF = 1.6  # how steeply the use of words falls off from common to rare
-NESTED_RATE = 0.1  # how often a clause inside a construction is itself a negation
+HELD_OUT_RATE = 0.04  # how often validation and test draw from what training never shows
+ZIPF = 1.8  # how steeply the use of words falls off from common to rare
+NESTED_RATE = 0.15  # how often a clause inside a construction is itself a negation
 ONLY_BE = ("price", "wait")  # kinds of which nothing is said but what they were
 
 
@@ -32,7 +32,7 @@ class Pool:
     """Strings drawn with weights that fall with their rank; some may be held out from training."""
 
     def __init__(self, text: str, steepness: float):
-        common, _, held = " ".join(text.split()).partition(HELD_OUT)
+        common, _, held = text.partition(HELD_OUT)
         self.common, self.held = split_entries(common), split_entries(held)
         self.weights = list(accumulate(round(10_000 / (rank + 3) ** steepness) for rank in range(len(self.common))))
 
@@ -45,7 +45,7 @@ class Pool:
 
 def split_entries(text: str) -> list[str]:
     """The entries of a list as the word files write it."""
-    return [entry.strip() for entry in text.split(";") if entry.strip()]
+    return [" ".join(entry.split()) for entry in text.split(";") if entry.strip()]
 
 
 _POOLS: dict[tuple[str, float], Pool] = {}
@@ -147,8 +147,8 @@ class Writer:
 
     def fill(self, name: str, side: str | None, flags: str, frame: Frame) -> str:
         """What stands in one slot."""
-        if name in ("s", "o"):
-            name, side = "clause", name.upper()
+        if name in ("s", "o", "ts", "to"):
+            name, side = "third" if name[0] == "t" else "clause", name[-1].upper()
         if side is None:
             return self.plain_slot(name, frame)
         decides = "all" if "*" in flags and frame.decides == "marked" else frame.decides
@@ -171,9 +171,12 @@ class Writer:
             return self.fixed[name]
         if name in self.info["groups"]:
             return self.pick(name).text
+        if name in ("tail", "which"):
+            text = self.expand(self.draw(words.TAILS if name == "tail" else words.WHICHES, 0.8), frame)
+            return text if name == "which" or text[0] == "," else " " + text
         if name in ("occasion", "other", "fan"):
             self.elsewhere = name == "other"
-            return self.expand(self.draw(self.info[name if name == "occasion" else name + "s"], 0.4), frame)
+            return self.expand(self.draw(self.info[name if name == "occasion" else name + "s"], 0.8), frame)
         if name == "ordinal":
             return self.rng.choice(["first", "second", "third", "fourth", "fifth"])
         if name == "semi":
@@ -183,7 +186,7 @@ class Writer:
         lists = {"who": words.PEOPLE, "company": words.COMPANY, "place": words.PLACES, "day": words.DAYS,
                  "month": words.MONTHS, "num": words.NUMBERS, "aside": words.ASIDES, "stretch": words.STRETCHES,
                  "object": words.OBJECTS}  # fmt: skip
-        return self.draw(lists[name], 0.4)
+        return self.draw(lists[name], 1.6 if name in ("aside", "stretch", "who") else 0.4)
 
     def name_something(self, name: str, frame: Frame) -> str:
         """Brings up the next aspect, or the whole thing, and makes it the one that is being talked about."""
@@ -261,7 +264,10 @@ class Writer:
         """'very good', of anything."""
         return self.graded(frame, self.anything(), words.ATTRIBUTIVE_DEGREES)
 
-    slot_exclaim = slot_gen
+    def slot_exclaim(self, frame: Frame) -> str:
+        """'Superb', a strong word on its own."""
+        text, held = self.entry(words.GENERAL[frame.side, self.rng.choice((2, 3))])
+        return self.mark(text, frame, "overall", held=held)
 
     def slot_ngen(self, frame: Frame) -> str:
         """'particularly good', after a "not"."""
@@ -282,6 +288,11 @@ class Writer:
         if article != "the":
             return f"{self.slot_adj(frame)} {self.noun.text}"
         return f"the {self.graded(frame, self.noun, words.ATTRIBUTIVE_DEGREES)} {rest}"
+
+    def slot_attrs(self, frame: Frame) -> str:
+        """'thin plot', without article, for notes in short hand."""
+        self.noun, self.elsewhere = self.pick(), False
+        return f"{self.graded(frame, self.noun, {})} {self.noun.text.removeprefix('the ')}"
 
     def slot_noun(self, frame: Frame) -> str:
         """'a real treat'."""
@@ -341,11 +352,15 @@ class Writer:
         opinion, _, after = rest.partition(">")
         return before + self.mark(opinion, frame, aspect) + after
 
+    def slot_third(self, frame: Frame) -> str:
+        """A clause that somebody else can have said."""
+        return self.expand(self.draw(THIRD_PERSON, 0.8), frame)
+
     def slot_clause(self, frame: Frame) -> str:
         """A whole clause that says something good or bad about one aspect; now and then by way of a negation."""
         if self.nests and not frame.negated and self.chance(NESTED_RATE):
             self.tags.add("nested negation")
-            return self.expand(self.draw(NEGATED, 1.3), frame)
+            return self.expand(self.draw(NEGATED, 1.9), frame)
         if self.chance(0.1):
             self.groups = self.only_be
             text = self.expand(self.draw(SIMPLE_CLAUSES, 0.5), frame)

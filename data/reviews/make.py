@@ -9,8 +9,10 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import card
 import grammar
 import words
+from domains import DOMAINS
 from engine import SENTENCE, Frame, Writer, finish, split_entries
 
 HERE = Path(__file__).parent
@@ -19,28 +21,28 @@ SIZES = {"train": 4000, "validation": 800, "test": 1200}
 NOISE = 0.02  # share of wrong labels, in train only
 LONG = 6  # sentences of more words than this occur in one split only, unless they are neutral
 FEWEST, MOST = 8, 70  # words in a review
-TEMPLATES = 1.3  # how steeply constructions fall off from common to rare
+TEMPLATES = 2.2  # how steeply constructions fall off from common to rare
 # How often a plain sentence of the same opinion stands beside a construction.
-SUPPORT = {"plain": 0, "idle": 0, "simple": 0.6, "distant": 0.3, "double": 0, "contrast_first": 0.2, "contrast_last": 0.2,
-           "comparison": 0.4, "reported": 0.4, "expectation": 0.4, "irony": 0.3, "mixed": 0}  # fmt: skip
+SUPPORT = {"simple": 0.65, "distant": 0.25, "contrast_first": 0.25, "contrast_last": 0.25, "comparison": 0.5,
+           "reported": 0.5, "expectation": 0.5, "irony": 0.3}  # fmt: skip
 
-NUMBER_WORDS = {w for text in (words.NUMBERS, words.DAYS, words.MONTHS) for w in text.lower().replace("\n", " ").split("; ")}
-NUMBER_WORDS = {word.strip() for word in NUMBER_WORDS} | {"first", "second", "third", "fourth", "fifth"}
+NUMBER_WORDS = {word.lower() for text in (words.NUMBERS, words.DAYS, words.MONTHS) for word in split_entries(text)}
+NUMBER_WORDS |= {"first", "second", "third", "fourth", "fifth"}
 
 
 # ------------------------------------------------------------------ one review
 def core(writer: Writer, kind: str) -> list[str]:
     """The sentences with the opinion, as templates."""
     draw, chance = (lambda text: writer.draw(text, TEMPLATES)), writer.chance
-    more = ["{S*}"] if chance(SUPPORT[kind]) else []
+    more = [opinion(writer)] if chance(SUPPORT.get(kind, 0)) else []
     if kind in ("plain", "idle"):
-        count = writer.rng.choices((1, 2, 3, 4), weights=(2, 4, 3, 1))[0]
+        count = writer.rng.choices((1, 2, 3, 4), weights=(2, 5, 4, 1))[0]
         first = draw(grammar.IDLE) if kind == "idle" else "{S*}, and {S*}" if chance(0.4) else "{S*}"
-        return [first] + ["{S*}"] * (count - 1)
+        return [first] + [opinion(writer) for _ in range(count - 1)]
     if kind == "simple":
         return [draw(grammar.NEGATED)] + ([draw(grammar.NEGATED)] if chance(0.15) else more)
     if kind == "distant":
-        return [draw(grammar.DISTANT)] + more
+        return [draw(grammar.DISTANT)] + (more or [draw(grammar.NEGATED)] * chance(0.3))
     if kind == "double":
         return double(writer, draw)
     if kind == "mixed":
@@ -53,6 +55,13 @@ def core(writer: Writer, kind: str) -> list[str]:
     if by_label and chance(0.25):
         return [draw(by_label[writer.label])] + more
     return [draw(getattr(grammar, kind.upper()))] + more
+
+
+def opinion(writer: Writer) -> str:
+    """A plain sentence on the side of the label: as it is, with a few idle words before it, or in short hand."""
+    if writer.chance(0.15):
+        return writer.draw(grammar.FRAGMENTS, 0.8)
+    return writer.draw(grammar.LEADS, 0.4) + " {S*}" if writer.chance(0.15) else "{S*}"
 
 
 def double(writer: Writer, draw) -> list[str]:
@@ -109,7 +118,8 @@ def annotate(writer: Writer, kind: str, label: int, text: str, places: dict[int,
               "polarity": opinion.polarity, "negated": opinion.negated, "text": text[slice(*places[i])]}
              for i, opinion in enumerate(opinions)]  # fmt: skip
     negation = kind if kind in ("simple", "distant", "double") else "none"
-    if negation == "none" and ("nested negation" in writer.tags or (kind == "mixed" and any(o.negated for o in opinions))):
+    nested = "nested negation" in writer.tags or (kind == "mixed" and any(o.negated for o in opinions))
+    if nested and negation == "none":
         negation = "simple"
     contrast = kind.removeprefix("contrast_") if kind.startswith("contrast_") else "none"
     if "conceded" in writer.tags:
@@ -127,14 +137,12 @@ def annotate(writer: Writer, kind: str, label: int, text: str, places: dict[int,
 # ------------------------------------------------------------------ the whole corpus
 def normal(text: str) -> str:
     """Lower case, without punctuation, all numbers, days and months alike: what decides whether two texts are one."""
-    found = re.findall(r"[a-z0-9'-]+", text.lower())
+    found = re.findall(r"[a-z0-9']+", text.lower())
     return " ".join("#" if word in NUMBER_WORDS or word.isdigit() else word for word in found)
 
 
 def plan(rng: Random) -> list[tuple[str, str, int, str]]:
     """What to write: (split, kind, label, domain), each kind and domain half positive, in a random order."""
-    from domains import DOMAINS
-
     jobs = []
     for split, size in SIZES.items():
         quota = {kind: 2 * round(size * share / 2) for kind, share in grammar.SHARES.items()}
@@ -148,14 +156,15 @@ def plan(rng: Random) -> list[tuple[str, str, int, str]]:
     return jobs
 
 
-def generate(rng: Random) -> dict[str, list[dict]]:
-    """The splits, with no long sentence and no text in two of them."""
+def generate(rng: Random) -> tuple[dict[str, list[dict]], set[str]]:
+    """The splits, with no long sentence and no text in two of them; and the neutral sentences, which may be shared."""
     splits: dict[str, list[dict]] = {split: [] for split in SIZES}
     texts: set[str] = set()
     owner: dict[str, str] = {}
+    all_neutral: set[str] = set()
     for split, kind, label, domain in plan(rng):
         while True:
-            record, sentences, _ = write(rng, kind, label, domain, held_out=split != "train")
+            record, sentences, neutral = write(rng, kind, label, domain, held_out=split != "train")
             key = normal(record["text"])
             long_ones = [s for s in map(normal, sentences) if len(s.split()) > LONG]
             fits = FEWEST <= len(key.split()) <= MOST and key not in texts
@@ -163,11 +172,12 @@ def generate(rng: Random) -> dict[str, list[dict]]:
                 break
         texts.add(key)
         owner.update(dict.fromkeys(long_ones, split))
+        all_neutral.update(map(normal, neutral))
         splits[split].append(record)
     for split, records in splits.items():
         for i, record in enumerate(records):
             record["id"] = f"{split}-{i:04d}"
-    return splits
+    return splits, all_neutral
 
 
 def add_noise(rng: Random, train: list[dict]) -> None:
@@ -179,32 +189,53 @@ def add_noise(rng: Random, train: list[dict]) -> None:
         record["label"] ^= record["noisy"]
 
 
-def check(splits: dict[str, list[dict]]) -> None:
+def check(splits: dict[str, list[dict]], neutral: set[str]) -> None:
     """Asserts what the card claims."""
     seen: dict[str, str] = {}
     for split, records in splits.items():
         assert len(records) == SIZES[split]
-        assert sum(r["label"] for r in records) * 2 == len(records), "labels are balanced"
         assert sum(r["noisy"] for r in records) == (round(len(records) * NOISE) if split == "train" else 0)
+        assert sum(r["label"] for r in records) * 2 == len(records), "labels are balanced"
+        for name in ("domain", "kind"):
+            count = Counter((kind_of(r) if name == "kind" else r["domain"], r["label"] ^ r["noisy"]) for r in records)
+            assert all(count[value, 0] == count[value, 1] for value, _ in count), f"balanced in every {name}"
         for record in records:
-            text = record["text"]
-            assert text.isascii() and FEWEST <= len(normal(text).split()) <= MOST
-            assert not re.search(r"[{}<>|()\x00-\x1f]|  | [.,;:]|\ba [aeio]\w", text), text
-            assert seen.setdefault(normal(text), record["id"]) == record["id"], "no text twice"
-            for span in record["spans"]:
-                assert text[span["start"] : span["end"]] == span["text"] and span["text"]
+            check_text(record)
+            assert seen.setdefault(normal(record["text"]), record["id"]) == record["id"], "no text twice"
+    opinionated = card.shared(splits, normal) - neutral
+    assert not {s for s in opinionated if len(s.split()) > LONG}, "only neutral sentences are shared"
+    for word, (count, share) in card.balance(splits).items():
+        assert count < 300 or abs(share - 0.5) < 0.06, f"{word!r} tells the label: {share:.2f} of {count} are positive"
+
+
+def kind_of(record: dict) -> tuple:
+    """What a review was written to show."""
+    main = record["phenomena"][0]
+    return main, record["negation"] if main == "negation" else record["contrast"] if main == "contrast" else ""
+
+
+def check_text(record: dict) -> None:
+    """One record: its text is clean and its spans lie where they say."""
+    text = record["text"]
+    assert text.isascii() and FEWEST <= len(normal(text).split()) <= MOST, text
+    assert not re.search(r"[{}<>|()\x00-\x1f]|  | [.,;:]|[.,;:?!]{2}|\ba [aeio]\w", text), text
+    assert record["spans"] or record["phenomena"][0] == "irony", text
+    for span in record["spans"]:
+        assert text[span["start"] : span["end"]] == span["text"] and span["text"].strip() == span["text"]
 
 
 def main() -> None:
     """Writes everything."""
     rng = Random(SEED)
-    splits = generate(rng)
+    splits, neutral = generate(rng)
     add_noise(rng, splits["train"])
-    check(splits)
+    check(splits, neutral)
     for split, records in splits.items():
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (HERE / f"{split}.jsonl").write_text(lines, encoding="utf-8", newline="\n")
-    print({split: len(records) for split, records in splits.items()})
+    page = HERE / "CARD.md"
+    page.write_text(card.fill(page.read_text(encoding="utf-8"), splits, normal), encoding="utf-8", newline="\n")
+    print(", ".join(f"{split}.jsonl: {len(records)}" for split, records in splits.items()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,198 @@
+"""Every notebook is written as the course's notebooks are, is stored executed, and stands in its one form."""
+
+import ast
+import base64
+import importlib
+import importlib.util
+import json
+import re
+import struct
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
+OPENING = ("**You will be able to**", "**Cost**", "**Before**", "**Covers**")
+
+pytestmark = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def codes(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def label(cell) -> str:
+    """How a failing test calls a cell: its number and its first line."""
+    return f"[{cell.get('execution_count')}] {cell.source.splitlines()[0][:60]!r}"
+
+
+# --- how it begins and ends -------------------------------------------------------------------------------------------
+
+
+def test_name_and_title_carry_the_same_number(path):
+    first = read(path).cells[0]
+    assert re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem)
+    assert first.source.startswith(f"# {path.stem[:2]} · ")
+    for part in OPENING:
+        assert part in first.source, f"the opening cell lacks {part}"
+    assert "<!-- costs -->" in first.source and "<!-- /costs -->" in first.source
+
+
+def test_badge_colab_cell_and_setup_come_first(path):
+    cells = read(path).cells
+    assert tags(cells[1]) == ["badge"] and tags(cells[2]) == ["colab"]
+    first_code = next(cell for cell in codes(read(path)) if tags(cell) != ["colab"])
+    assert f'lm.setup("{path.stem[:2]}")' in first_code.source
+
+
+def test_it_ends_with_a_quiz_and_what_to_remember(path):
+    headings = re.findall(r"^## .*$", "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown"), re.M)
+    assert any("Quiz" in heading for heading in headings)
+    assert any("What to remember" in heading for heading in headings)
+    if path.stem[:2] != "00":
+        for wanted in ("Play", "From the documents", "On real data"):
+            assert any(wanted in heading for heading in headings), f"there is no section {wanted!r}"
+
+
+def test_the_quiz_has_three_to_five_questions_with_an_answer_to_each_choice(path):
+    quiz = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown").split("Quiz", 1)[1]
+    quiz = re.split(r"^## ", quiz, flags=re.M)[0]
+    questions = re.split(r"^\*\*\d\.\*\* ", quiz, flags=re.M)[1:]
+    assert 3 <= len(questions) <= 5
+    for question in questions:
+        choices = re.findall(r"<summary>(.*?)</summary>(.*?)</details>", question, flags=re.DOTALL)
+        assert len(choices) >= 2
+        assert all(answer.strip() for _, answer in choices)
+        assert sum("<b>Yes" in answer for _, answer in choices) == 1, f"one right choice: {question[:60]!r}"
+
+
+# --- exercises --------------------------------------------------------------------------------------------------------
+
+
+def test_each_exercise_is_followed_by_its_solution(path):
+    """The cell that checks is followed by <details> with a solution, before the next check."""
+    cells = read(path).cells
+    checks = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and "lm.check(" in cell.source]
+    assert len(checks) >= (1 if path.stem[:2] == "00" else 4)
+    for i, following in zip(checks, [*checks[1:], len(cells)], strict=True):
+        between = "\n".join(cell.source for cell in cells[i + 1 : following] if cell.cell_type == "markdown")
+        assert "<details>" in between and "```python" in between, f"no solution after {label(cells[i])}"
+
+
+def test_exercises_are_stored_untouched(path):
+    for cell in codes(read(path)):
+        if "lm.check(" in cell.source:
+            said = "".join(output.get("text", "") for output in cell.outputs)
+            assert "not tried yet" in said, f"{label(cell)} says {said!r}"
+
+
+def test_there_is_a_widget_with_its_picture(path):
+    cells = [cell for cell in codes(read(path)) if "widget" in tags(cell)]
+    assert cells
+    for cell in cells:
+        kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+        assert {"application/vnd.jupyter.widget-view+json", "image/png"} <= kinds, f"{label(cell)} shows {kinds}"
+
+
+# --- outputs ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_code_cell_was_executed_in_order(path):
+    counts = [cell.execution_count for cell in codes(read(path))]
+    assert counts == list(range(1, len(counts) + 1)), "run `make store`"
+
+
+def test_no_errors_and_nothing_on_stderr(path):
+    for cell in codes(read(path)):
+        for output in cell.outputs:
+            assert output.get("name") != "stderr", f"{label(cell)} wrote to stderr: {output.text[:200]}"
+            if output.output_type == "error":
+                assert "raises-exception" in tags(cell), f"{label(cell)} raised {output.ename}: {output.evalue}"
+        if "raises-exception" in tags(cell):
+            assert any(output.output_type == "error" for output in cell.outputs), f"{label(cell)} raised nothing"
+
+
+def test_most_printing_cells_are_compared(path):
+    printing = [cell for cell in codes(read(path)) if cell.outputs]
+    ignored = [cell for cell in printing if "nbval-ignore-output" in tags(cell)]
+    assert len(ignored) < len(printing) / 2, f"{len(ignored)} of {len(printing)} are not compared"
+
+
+def test_only_known_tags_are_used(path):
+    known = {"badge", "colab", "widget", "nbval-ignore-output", "raises-exception"}
+    for cell in read(path).cells:
+        unknown = {tag for tag in tags(cell) if not tag.startswith("same-as:")} - known
+        assert not unknown, f"{label(cell)} has the tags {unknown}"
+
+
+def test_figures_have_a_sensible_size(path):
+    """Wide enough to read, no wider than a page, and modest in bytes."""
+    for cell in codes(read(path)):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                png = base64.b64decode(output.data["image/png"])
+                width, height = struct.unpack(">II", png[16:24])
+                assert 200 <= width <= 1400 and 100 <= height <= 1200, f"{label(cell)}: {width} x {height}"
+                assert len(png) < 250_000, f"{label(cell)}: {len(png):,} bytes"
+
+
+def test_outputs_do_not_name_this_machine(path):
+    text = json.dumps([cell.outputs for cell in codes(read(path))])
+    for folder in (ROOT, Path.home(), Path(importlib.util.find_spec("torch").origin).parents[1]):
+        assert f"{folder}/" not in text
+
+
+# --- form -------------------------------------------------------------------------------------------------------------
+
+
+def test_code_cells_fit_on_a_screen(path):
+    for cell in codes(read(path)):
+        assert len(cell.source.splitlines()) <= 40, f"{label(cell)} has {len(cell.source.splitlines())} lines"
+
+
+def test_the_notebook_is_small(path):
+    assert path.stat().st_size < 1.5e6
+
+
+def test_it_stands_in_its_one_form(path):
+    tool = load_tool()
+    assert path not in tool.format_all(ROOT, write=False), "run `make format`"
+
+
+def test_what_is_built_in_front_of_the_reader_is_what_the_package_has(path):
+    for cell in codes(read(path)):
+        for tag in tags(cell):
+            if tag.startswith("same-as:"):
+                module, _, name = tag.removeprefix("same-as:").rpartition(".")
+                source = Path(importlib.import_module(module).__file__).read_text(encoding="utf-8")
+                assert definition(cell.source, name) == definition(source, name), (
+                    f"{label(cell)} is not {module}.{name}"
+                )
+
+
+def definition(source: str, name: str) -> str:
+    """The class or function of that name, without docstrings, as Python sees it (no comments, one layout)."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found = [node for node in ast.parse(source).body if isinstance(node, kinds) and node.name == name]
+    assert found, f"there is no {name}"
+    for node in ast.walk(found[0]):
+        if isinstance(node, kinds) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(found[0])
+
+
+def load_tool():
+    spec = importlib.util.spec_from_file_location("format_notebooks", ROOT / "tools" / "format_notebooks.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool

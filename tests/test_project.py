@@ -1,0 +1,256 @@
+"""The project holds together: its lists of packages, its Makefile and README, its floors, its wheel."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+# A module imports from lower floors only. Within a folder of modules (models, exercises) they may import each other.
+FLOORS = {
+    6: ["cli"],
+    5: ["widgets", "exercises"],
+    4: ["plots", "doctor", "execute"],
+    3: ["training", "decoding", "metrics"],
+    2: ["models"],
+    1: ["data", "text", "results"],
+    0: ["runtime"],
+}
+
+
+def names_of(requirements) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+def pinned() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+
+
+# --- packages ---------------------------------------------------------------------------------------------------------
+
+
+def test_environment_and_pyproject_list_the_same_packages():
+    conda_names = {"pytorch": "torch"}
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    by_pip = next(item["pip"] for item in listed if isinstance(item, dict))
+    by_conda = [item for item in listed if isinstance(item, str)]
+    assert "-e ." in by_pip and "pip" in by_conda
+    assert f"python{PROJECT['requires-python']}" in by_conda
+    others = [item for item in [*by_conda, *by_pip] if item not in ("pip", "-e .") and not item.startswith("python>")]
+    assert len(others) == len(set(others))
+    wanted = names_of(PROJECT["dependencies"]) | names_of(PROJECT["optional-dependencies"]["test"])
+    assert {conda_names.get(item, item) for item in others} == wanted
+
+
+def test_constraints_are_plain_names_and_versions_each_once():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
+    assert len(pinned()) == len(lines)
+    assert "lmtutor" not in pinned()
+
+
+def test_constraints_cover_everything_that_the_course_installs():
+    """From pyproject's packages on, whatever is needed by what is needed, as far as it is installed here."""
+    extras = PROJECT["optional-dependencies"]
+    todo = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["test"], *extras["kenlm"]]]
+    seen, missing = set(), set()
+    while todo:
+        requirement = todo.pop()
+        name, wanted = canonicalize_name(requirement.name), ("", *sorted(requirement.extras))
+        if (name, wanted) in seen or name in ("pip", "setuptools"):  # part of the virtual environment
+            continue
+        seen.add((name, wanted))
+        try:
+            lines = requires(name) or []
+        except PackageNotFoundError:
+            continue
+        if name not in pinned():
+            missing.add(name)
+        needed = map(Requirement, lines)
+        todo += [r for r in needed if not r.marker or any(r.marker.evaluate({"extra": extra}) for extra in wanted)]
+    missing = {name for name in missing if not name.startswith(("nvidia-", "cuda-", "triton"))}  # a CUDA build's own
+    assert not missing, f"constraints.txt does not pin {sorted(missing)}"
+
+
+def test_the_readme_names_the_pinned_torch():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"torch==([\d.]*\d)", readme)) == {pinned()["torch"]}
+
+
+def test_what_lmtutor_imports_is_listed():
+    listed = {name.replace("-", "_") for name in names_of(PROJECT["dependencies"])}
+    listed |= {"IPython", "jupyter_client", "packaging"}  # come with ipykernel, nbclient, matplotlib
+    for path in (ROOT / "lmtutor").rglob("*.py"):
+        for module in imported_modules(path):
+            top = module.split(".")[0]
+            assert top in listed | {"lmtutor"} | set(sys.stdlib_module_names), f"{path.name} imports {top}"
+
+
+# --- floors -----------------------------------------------------------------------------------------------------------
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Full names of the modules that a file imports, wherever in it, but for those that only type checkers see."""
+    found = set()
+    todo = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import; write it in full"
+            found |= {
+                f"{node.module}.{alias.name}" if node.module == "lmtutor" else node.module for alias in node.names
+            }
+            found |= {f"{node.module}.{a.name}" for a in node.names if node.module.startswith("lmtutor.")}
+        todo.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def top_modules() -> set[str]:
+    folder = ROOT / "lmtutor"
+    return {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+
+
+def test_every_module_has_a_floor():
+    assert sorted(top_modules() - {"__init__"}) == sorted(name for names in FLOORS.values() for name in names)
+
+
+def test_modules_import_only_from_floors_below():
+    floor_of = {name: floor for floor, names in FLOORS.items() for name in names}
+    wrong = []
+    for path in (ROOT / "lmtutor").rglob("*.py"):
+        own = path.relative_to(ROOT / "lmtutor").parts[0].removesuffix(".py")
+        if own == "__init__":  # it resolves names on first use, so it imports the lowest floor only
+            own, allowed = "lmtutor", {"runtime"}
+        else:
+            allowed = {name for name, floor in floor_of.items() if floor < floor_of[own]} | {own}
+        used = {module.split(".")[1] for module in imported_modules(path) if module.startswith("lmtutor.")}
+        wrong += [f"{path.name} imports {name}" for name in (used & set(floor_of)) - allowed]
+    assert not wrong
+
+
+def test_every_name_that_lmtutor_offers_exists():
+    import lmtutor
+
+    for name in lmtutor.__all__:
+        assert getattr(lmtutor, name) is not None
+    assert set(lmtutor._MODULES) <= top_modules()
+
+
+@pytest.mark.slow
+def test_importing_lmtutor_costs_what_importing_torch_costs():
+    """At most 0.2 s more is wanted; 0.5 s is allowed here, because other programs may be running."""
+
+    def seconds(module: str) -> float:
+        code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+        runs = [
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)
+        ]
+        return min(float(run.stdout) for run in runs)
+
+    extra = seconds("lmtutor") - seconds("torch")
+    assert extra < 0.5, f"import lmtutor takes {extra:.2f} s more than import torch"
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "chapters/SOURCES.md", ".ci/run"])
+def test_make_targets_that_are_named_exist(name):
+    named = set(re.findall(r"\bmake ([a-z]+)\b", " ".join(code_of(ROOT / name))))
+    assert named <= targets(), f"{name} names {named - targets()}"
+
+
+def code_of(path: Path) -> list[str]:
+    """What a page shows as code; the whole file if it is a script."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r"```.*?```|`[^`]+`", text, flags=re.DOTALL) if path.suffix == ".md" else [text]
+
+
+def test_the_readme_shows_the_two_commands():
+    shown = " ".join(code_of(ROOT / "README.md"))
+    assert "make lab" in shown and "make test" in shown
+    assert {"help", "lab", "test", "run", "store", "format", "doctor", "bench", "clean"} <= targets()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_files_that_are_linked_exist(name):
+    for link in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", (ROOT / name).read_text(encoding="utf-8")):
+        assert (ROOT / link).exists(), f"{name} links {link}"
+
+
+def project_files() -> list[Path]:
+    """Tracked files and those that would be tracked; without git, all but what make and Python leave behind."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+        found = [ROOT / name for name in listed if name]
+    except (OSError, subprocess.CalledProcessError):
+        left = {
+            ".venv",
+            ".git",
+            "runs",
+            "__pycache__",
+            ".pytest_cache",
+            ".ruff_cache",
+            ".hypothesis",
+            ".ipynb_checkpoints",
+        }
+        found = [path for path in ROOT.rglob("*") if not left & set(path.relative_to(ROOT).parts)]
+    return [path for path in found if path.is_file() and path.suffix not in (".png", ".gz", ".safetensors")]
+
+
+def test_no_file_knows_the_machine_on_which_it_was_written():
+    """No absolute path of this checkout, of its environment, or of anybody's home."""
+    here = [f"{path}/" for path in (ROOT.parent, Path.home(), Path(sys.prefix)) if len(path.parts) > 1]
+    pattern = re.compile("|".join([r"/home/\w+/", r"/Users/\w+/", *(rf"(?<![\w.]){re.escape(path)}" for path in here)]))
+    found = []
+    for path in project_files():
+        if path != Path(__file__) and (match := pattern.search(path.read_text(encoding="utf-8"))):
+            found.append(f"{path.relative_to(ROOT)}: {match[0]}")
+    assert not found
+
+
+def test_the_repository_stays_below_40_megabytes():
+    assert sum(path.stat().st_size for path in project_files()) < 40e6
+
+
+def test_ci_runs_make_test_and_nothing_else_of_its_own():
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
+    assert lines[-1].startswith("exec make test")
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_data_and_results(tmp_path):
+    """Colab installs a wheel: there is no checkout beside it."""
+    pytest.importorskip("hatchling", reason="hatchling, which builds the wheel, is not installed")
+    offline = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *offline, "-w", str(tmp_path), str(ROOT)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "lmtutor/profiles.toml" in names
+    for file in (ROOT / "data").glob("*/*.jsonl"):
+        assert f"lmtutor/_share/data/{file.parent.name}/{file.name}" in names
+    for file in (ROOT / "benchmarks" / "results").glob("*.json"):
+        assert f"lmtutor/_share/results/{file.name}" in names
+    assert "lmtutor/_share/data/SHA256SUMS" in names

@@ -152,8 +152,8 @@ def speed(limit: int | None) -> None:
             row("lmtutor", ours["fit"], ours["score"], ours["memory"]),
             row("KenLM (reading our ARPA file)", None, kenlm["score"], None),
         ],
-        about=f"Interpolated Kneser-Ney {ORDER}-grams on the first {nltk['tokens']:,} tokens of WikiText-2's training text; "
-        f"one run of nltk.lm ({NLTK_SCORED} probabilities scored), medians of {REPETITIONS} of the others.",
+        about=f"Interpolated Kneser-Ney {ORDER}-grams on the first {nltk['tokens']:,} tokens of WikiText-2's training "
+        f"text; one run of nltk.lm ({NLTK_SCORED} probabilities scored), medians of {REPETITIONS} of the others.",
         command=COMMAND,
         packages=PACKAGES,
         estimating_ratio=round(nltk["fit"] / ours["fit"], 1),

@@ -42,8 +42,17 @@ def main() -> None:
         for name, code in codes.items():
             measured[name].append(seconds_of(code))
     setups = [seconds_to_setup() for _ in range(3)]
-    rows = [{"what": name, "median, s": round(median(times), 2), "best, s": round(min(times), 2)} for name, times in measured.items()]
-    rows.append({"what": "kernel start to end of lm.setup()", "median, s": round(median(setups), 2), "best, s": round(min(setups), 2)})
+    rows = [
+        {"what": name, "median, s": round(median(times), 2), "best, s": round(min(times), 2)}
+        for name, times in measured.items()
+    ]
+    rows.append(
+        {
+            "what": "kernel start to end of lm.setup()",
+            "median, s": round(median(setups), 2),
+            "best, s": round(min(setups), 2),
+        }
+    )
     results.record(
         "startup",
         rows,

@@ -53,7 +53,7 @@ def bits_per_character(probabilities: Sequence[float] | np.ndarray, num_characte
     return cross_entropy(p) * p.size / math.log(2) / num_characters
 
 
-def largest_difference(ours: Iterable[float], theirs: Iterable[float]) -> float:
+def largest_difference(ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarray) -> float:
     """The largest |a - b|, rounded up to a power of ten and not below 1e-15.
 
     What is below differs between processors; so rounded, a proof of equality prints the same everywhere.
@@ -65,4 +65,6 @@ def largest_difference(ours: Iterable[float], theirs: Iterable[float]) -> float:
     if a.shape != b.shape:
         raise CourseError(f"The two have different shapes, {a.shape} and {b.shape}, so they cannot be compared.")
     largest = float(np.abs(a - b).max(initial=0.0))
+    if not math.isfinite(largest):  # nan or inf is below no bound, so a proof fails on it
+        return largest
     return 10.0 ** math.ceil(math.log10(max(largest, 1e-15)) - 1e-9)

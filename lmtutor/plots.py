@@ -87,7 +87,9 @@ def zipf(counts: Sequence[int], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def diagram(boxes: Mapping[str, tuple[float, float]], arrows: Sequence[tuple[str, str]], ax: Axes | None = None) -> Axes:
+def diagram(
+    boxes: Mapping[str, tuple[float, float]], arrows: Sequence[tuple[str, str]], ax: Axes | None = None
+) -> Axes:
     """Boxes at (x, y) with arrows between them: for maps and model pictures.
 
     Args:

@@ -124,7 +124,7 @@ def share(name: str) -> Path:
 
 def home() -> Path:
     """The folder for what belongs to the learner (progress): LMTUTOR_HOME, or ~/.lmtutor."""
-    return Path(os.environ.get("LMTUTOR_HOME") or Path.home() / ".lmtutor")
+    return Path(os.environ.get("LMTUTOR_HOME") or "~/.lmtutor").expanduser()
 
 
 class Stopwatch:
@@ -146,7 +146,7 @@ def choose(value: str, known: tuple[str, ...] | list[str], what: str) -> str:
     """`value` if it is one of `known`; else a CourseError that names `what` and suggests the nearest."""
     if value in known:
         return value
-    near = get_close_matches(value, known, n=1, cutoff=0.5)
+    near = get_close_matches(str(value), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
     raise CourseError(f"{what} {value!r} is not known; {hint}")
 
@@ -176,15 +176,23 @@ def _data_dir(folder: str) -> Path:
 def _device() -> torch.device:
     wanted = os.environ.get("LMTUTOR_DEVICE")
     if wanted:
-        choose(wanted.split(":")[0], ("cpu", "cuda", "mps"), "LMTUTOR_DEVICE")
-        return torch.device(wanted)
+        kind = choose(wanted.partition(":")[0], ("cpu", "cuda", "mps"), "LMTUTOR_DEVICE")
+        there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if not there[kind]:
+            raise CourseError(
+                f"LMTUTOR_DEVICE is {wanted!r}, but this machine has no such device; unset it or say cpu."
+            )
+        try:
+            return torch.device(wanted)
+        except RuntimeError:
+            raise CourseError(f"LMTUTOR_DEVICE {wanted!r} is not a device; say cpu, cuda, cuda:1 or mps.") from None
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def _precision(device: torch.device) -> str:
-    """bf16 where the GPU computes in it (Ampere and later), fp16 with loss scaling on older ones (a T4), else float32."""
+    """bf16 where the GPU computes in it (Ampere and later), fp16 with loss scaling before (a T4), else float32."""
     if device.type != "cuda":
         return "no"
     return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"

@@ -63,7 +63,10 @@ def next_word(models: Mapping[str, Mapping[int, NgramModel]], history: str = "")
         p = model.next_distribution(words)
         best = p.argsort(kind="stable")[::-1][:10]
         values = {model.vocabulary.words[i]: float(p[i]) for i in best if p[i] > 0}
-        seen = ["…" if len(words) > n - 1 else "", *(w if w in model.vocabulary else f"{w} (<unk>)" for w in words[-(n - 1) :])]
+        seen = [
+            "…" if len(words) > n - 1 else "",
+            *(w if w in model.vocabulary else f"{w} (<unk>)" for w in words[-(n - 1) :]),
+        ]
         ax = plots.bars(values or {"(no word has a probability above 0)": 0.0}, xlabel="P(word | history)")
         ax.set_xlim(0, max(0.05, 1.15 * max(values.values(), default=0)))
         ax.set_title(f"{smoothing}, n = {n}: it sees  {' '.join(seen).strip() if n > 1 else '(nothing)'}", fontsize=9)

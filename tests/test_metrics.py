@@ -72,3 +72,27 @@ def test_what_is_no_probability_is_told_in_one_sentence(measure, wrong):
 def test_bits_per_character_of_no_characters_are_told_in_one_sentence(num_characters):
     with pytest.raises(CourseError, match="at least one character"):
         metrics.bits_per_character([0.5], num_characters)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20), st.floats(1e-14, 1e3))
+def test_the_largest_difference_is_rounded_up_to_a_power_of_ten(numbers, shift):
+    true = max(abs(a - (a + shift)) for a in numbers)
+    rounded = metrics.largest_difference(numbers, [a + shift for a in numbers])
+    assert true <= rounded * (1 + 1e-6) and (rounded <= 10 * true * (1 + 1e-6) or rounded <= 1e-15)
+    assert rounded == 10.0 ** round(math.log10(rounded))
+
+
+def test_what_agrees_to_the_last_bits_differs_by_the_same_number_on_every_machine():
+    assert metrics.largest_difference([0.5, 0.25], np.array([0.5, 0.25])) == 1e-15
+    assert metrics.largest_difference([0.5], [0.5 + 2e-16]) == 1e-15
+    assert metrics.largest_difference([1.0, 1.0], [1.0, 1.001]) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_nan_and_infinity_fall_below_no_bound(wrong):
+    assert not metrics.largest_difference([wrong], [0.0]) < 1e300
+
+
+def test_different_shapes_are_not_compared():
+    with pytest.raises(CourseError, match="different shapes"):
+        metrics.largest_difference([1.0, 2.0], [1.0])

@@ -166,7 +166,9 @@ def test_kenlm_reads_our_arpa_file_and_scores_the_same(tmp_path, order, discount
     assert (got[p == 0] < -90).all()  # ARPA has no logarithm of 0
 
 
-@given(sentences_strategy, st.lists(st.sampled_from([*WORDS, "zeppelin"]), max_size=4), st.integers(1, 4), st.booleans())
+@given(
+    sentences_strategy, st.lists(st.sampled_from([*WORDS, "zeppelin"]), max_size=4), st.integers(1, 4), st.booleans()
+)
 @settings(max_examples=60, deadline=None)
 def test_proper_models_sum_to_one_after_any_history(sentences, history, order, at_start):
     counts = ngram.NgramCounts(sentences, order)

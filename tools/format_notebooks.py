@@ -191,7 +191,7 @@ def readme_picture(root: Path) -> dict[Path, bytes]:
         for cell in nbformat.read(path, as_version=4).cells:
             if "readme-picture" in cell.metadata.get("tags", []):
                 pictures = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
-                return {root / "chapters" / "readme.png": base64.b64decode(picture) for picture in pictures[:1]}
+                return {root / "chapters" / "readme.png": base64.b64decode(pictures[0])} if pictures else {}
     return {}
 
 

@@ -5,34 +5,39 @@
 `{name}` a slot of the engine; `fans` continues "nobody who ...", `others` is what the thing gets compared with.
 """
 
-
 CAFE = {
     "whole": "the place; this cafe; the lunch; our visit; the meal",
     "occasion": "lunch; visit; meal; place; afternoon",
     "groups": {
-        "food": ("food", """the soup; the scones+; the carrot cake; the omelette; the chips+; the porridge; the toast;
-            the fish
+        "food": (
+            "food",
+            """the soup; the scones+; the carrot cake; the omelette; the chips+; the porridge; the toast; the fish
             pie; the sandwiches+; the cheese straws+; the lentil stew; the pastries+; the fried eggs+; the
-            crumble"""),
+            crumble""",
+        ),
         "drink": ("drink", """the coffee; the tea; the hot chocolate; the lemonade; the ginger beer; the espresso"""),
-        "service": ("people", """the staff+; the waiter; the service; the owner; the woman at the till; the cook; the
-            waitresses+;
-            the barista"""),
-        "room": ("place", """the back room; the terrace; the dining room; the corner by the stove; the upstairs
-            room"""),
+        "service": (
+            "people",
+            """the staff+; the waiter; the service; the owner; the woman at the till; the cook; the waitresses+;
+            the barista""",
+        ),
+        "room": (
+            "place",
+            """the back room; the terrace; the dining room; the corner by the stove; the upstairs room""",
+        ),
         "price": ("price", "the bill; the prices+; the lunch deal; the price of a slice"),
         "waiting": ("wait", "the queue; the wait; the wait for a table"),
     },
-    "others": """the cafe across the road; the tea room by the station; the canteen at work; the bakery in {place}; the
-        garden centre; the chain on the high street; the pub next door; my mother's kitchen""",
-    "fans": """loves bread; has ever baked a cake; cares about coffee; grew up on school dinners; knows a scone from a
-        rock""",
+    "others": """the cafe across the road; the tea room by the station; the canteen at work; the bakery in
+        {place}; the garden centre; the chain on the high street; the pub next door; my mother's kitchen""",
+    "fans": """loves bread; has ever baked a cake; cares about coffee; grew up on school dinners; knows a scone
+        from a rock""",
     "details": {
         1: """food: {food} tasted of <(butter|childhood|summer|somebody's grandmother) and (good
                 sense|patience|sunshine)>;
             food: I <(scraped|licked|polished) the (plate|bowl|spoon) and (asked for the recipe|ordered it again)>;
-            service: they <brought (water for the dog|crayons for the children|a second pot) before we (asked|had sat
-                down)>;
+            service: they <brought (water for the dog|crayons for the children|a second pot) before we (asked|had
+                sat down)>;
             food: the (crust|pastry|icing) <(crackled|melted|sang) in the mouth>;
             drink: {drink} could <(wake|revive|reconcile) (a statue|the dead|two old enemies)>;
             food: we <fought over the last (crumb|spoonful|slice|dumpling)>;
@@ -55,8 +60,8 @@ CAFE = {
         They open at {hour} and close when the (bread|cake|soup) has gone;
         We had not booked, and it was a {day};
         No dogs upstairs, but there is a (bowl|hook|blanket) for them by the door;
-        The building used to be a (bank|chapel|chandlery|sweet shop|shoe shop), and the (safe|pulpit|counter) is still
-            there;
+        The building used to be a (bank|chapel|chandlery|sweet shop|shoe shop), and the (safe|pulpit|counter) is
+            still there;
         Payment is by card only since {month};
         {Company} and I sat (by the window|near the door|under the clock) with a (newspaper|crossword|map);
         We ordered at the counter and were given a wooden (spoon|fish|duck) with a number on it""",
@@ -66,22 +71,27 @@ BOOK = {
     "whole": "the book; this novel; the whole thing; {title}; the story as a whole",
     "occasion": "novel; book; read; story; debut",
     "groups": {
-        "plot": ("plot", """the plot; the story; the ending; the middle third; the first chapter; the twist; the love
-            story; the
-            mystery; the last hundred pages+; the murder; the backstory; the opening"""),
-        "prose": ("prose", """the prose; the dialogue; the sentences+; the writing; the jokes+; the descriptions+; the
-            letters
-            between chapters+; the translation; the footnotes+; the narration"""),
-        "characters": ("acting", """the heroine; the detective; the two sisters+; the narrator; the villain; the minor
-            characters+"""),
+        "plot": (
+            "plot",
+            """the plot; the story; the ending; the middle third; the first chapter; the twist; the love story; the
+            mystery; the last hundred pages+; the murder; the backstory; the opening""",
+        ),
+        "prose": (
+            "prose",
+            """the prose; the dialogue; the sentences+; the writing; the jokes+; the descriptions+; the letters
+            between chapters+; the translation; the footnotes+; the narration""",
+        ),
+        "characters": (
+            "acting",
+            """the heroine; the detective; the two sisters+; the narrator; the villain; the minor characters+""",
+        ),
         "price": ("price", "the price; the price of the hardback; the price of the e-book"),
     },
-    "others": """her last book; the first volume; the sequel; everything else on the shortlist; the film of it; his
-        first
-        novel; the one we read in {month}; the phone directory; the rest of the series; the bestseller
-        everybody reads""",
-    "fans": """reads on trains; likes a good puzzle; grew up with detective stories; has ever kept a diary; owns a
-        library card""",
+    "others": """her last book; the first volume; the sequel; everything else on the shortlist; the film of it;
+        his first novel; the one we read in {month}; the phone directory; the rest of the series; the
+        bestseller everybody reads""",
+    "fans": """reads on trains; likes a good puzzle; grew up with detective stories; has ever kept a diary;
+        owns a library card""",
     "details": {
         1: """plot: I <(missed my stop|burnt the rice|forgot my own birthday) because of chapter {num}>;
             plot: it <kept me (awake|reading|under the lamp) until {num} in the morning>;
@@ -93,8 +103,8 @@ BOOK = {
         -1: """plot: I <(skipped|dozed through|skimmed) (most of part two|{num} pages|the whole wedding)>;
             plot: it <sent me to sleep by page {num}>;
             characters: I could <(never tell the cousins apart|not have picked the hero out of a queue)>;
-            prose: every (page|paragraph) has (an adverb|a simile|a metaphor) <that (limps|needed a lie-down|begs for
-                mercy)>;
+            prose: every (page|paragraph) has (an adverb|a simile|a metaphor) <that (limps|needed a lie-down|begs
+                for mercy)>;
             plot: the (butler|murderer|secret) was <obvious from the (title|cover|blurb)>;
             prose: the author has <swallowed a thesaurus and (cannot keep it down|it shows)>""",
     },
@@ -117,22 +127,28 @@ FILM = {
     "whole": "the film; this film; the whole thing; {title}; the picture",
     "occasion": "film; evening; thriller; comedy; picture",
     "groups": {
-        "plot": ("plot", """the plot; the story; the ending; the first hour; the twist; the script; the chase; the
-            romance; the
-            courtroom scenes+; the second half; the opening; the final act"""),
-        "acting": ("acting", """the acting; the lead; the supporting cast; the child actor; the villain; the two
-            leads+; the
-            grandmother; the performances+; the accent"""),
-        "pictures": ("design", """the camerawork; the costumes+; the landscapes+; the effects+; the colours+; the
-            sets+"""),
+        "plot": (
+            "plot",
+            """the plot; the story; the ending; the first hour; the twist; the script; the chase; the romance; the
+            courtroom scenes+; the second half; the opening; the final act""",
+        ),
+        "acting": (
+            "acting",
+            """the acting; the lead; the supporting cast; the child actor; the villain; the two leads+; the
+            grandmother; the performances+; the accent""",
+        ),
+        "pictures": (
+            "design",
+            """the camerawork; the costumes+; the landscapes+; the effects+; the colours+; the sets+""",
+        ),
         "sound": ("sound", "the score; the soundtrack; the sound; the songs+"),
         "prose": ("prose", "the dialogue; the jokes+; the subtitles+; the voice-over; the one-liners+"),
     },
-    "others": """the first one; the book; the remake; the last film by the same director; everything at the festival;
-        the
-        trailer; the old version in black and white; the film we saw in {month}; the sequel""",
-    "fans": """likes old westerns; cries at weddings; has sat through a school play; loves a heist; reads the credits
-        to the end""",
+    "others": """the first one; the book; the remake; the last film by the same director; everything at the
+        festival; the trailer; the old version in black and white; the film we saw in {month}; the
+        sequel""",
+    "fans": """likes old westerns; cries at weddings; has sat through a school play; loves a heist; reads the
+        credits to the end""",
     "details": {
         1: """plot: I <(forgot|abandoned|spilled) my (popcorn|ice cream|drink) (in the first minute|twice|for good)>;
             plot: the whole row was <(leaning forward|holding hands|laughing out loud) (by the end|for an hour)>;
@@ -167,29 +183,36 @@ BOAT = {
     "whole": "the trip; the tour; our day out; this cruise; the outing",
     "occasion": "trip; day out; outing; morning; cruise",
     "groups": {
-        "crossing": ("journey", """the crossing; the ride out; the return leg; the timetable; the ferry; the passage
-            round the point;
-            the landing; the last leg; the boarding; the sailing"""),
-        "crew": ("people", """the skipper; the crew+; the guide; the deckhand; the ticket seller; the captain; the
-            mate"""),
-        "scenery": ("view", """the view; the cliffs+; the islands+; the scenery; the seal colony; the coast; the
-            sunset; the
-            lighthouse"""),
+        "crossing": (
+            "journey",
+            """the crossing; the ride out; the return leg; the timetable; the ferry; the passage round the point;
+            the landing; the last leg; the boarding; the sailing""",
+        ),
+        "crew": (
+            "people",
+            """the skipper; the crew+; the guide; the deckhand; the ticket seller; the captain; the mate""",
+        ),
+        "scenery": (
+            "view",
+            """the view; the cliffs+; the islands+; the scenery; the seal colony; the coast; the sunset; the
+            lighthouse""",
+        ),
         "boat": ("comfort", "the seats+; the benches+; the cushions+; the bunks+"),
         "food": ("food", "the packed lunch; the sandwiches+; the crab rolls+; the chowder; the flapjacks+"),
         "price": ("price", "the fare; the tickets+; the family ticket; the price of a cup of tea on board"),
         "waiting": ("wait", "the queue on the quay; the wait; the queue for the gangway"),
     },
-    "others": """the ferry from {place}; the trip we took in {month}; the big company's tour; the bus round the bay; the
-        rowing club; last year's cruise; the pedalo on the lake; the steamer; the rival boat on the north quay""",
-    "fans": """likes salt on their lips; has watched a puffin land; loves the sea; has ever owned a dinghy; can tell
-        port from starboard""",
+    "others": """the ferry from {place}; the trip we took in {month}; the big company's tour; the bus round the
+        bay; the rowing club; last year's cruise; the pedalo on the lake; the steamer; the rival boat on
+        the north quay""",
+    "fans": """likes salt on their lips; has watched a puffin land; loves the sea; has ever owned a dinghy; can
+        tell port from starboard""",
     "details": {
         1: """scenery: a (seal|porpoise|gannet|puffin) <(posed|performed|came to say good morning) for (a full ten
                 minutes|the whole boat)>;
             crew: the skipper <(knew every rock by name|let our boy steer|told stories that made the gulls laugh)>;
-            crossing: I <(could have stayed aboard|wanted to stow away|would have rowed home happily) (all night|until
-                {month})>;
+            crossing: I <(could have stayed aboard|wanted to stow away|would have rowed home happily) (all
+                night|until {month})>;
             crossing: even {company} <(forgot to be seasick|stopped complaining|sang) (on the way out|past the
                 headland)>;
             scenery: the (bay|water|strait) <(lay like glass|glittered like fish scales|turned to gold)>""",
@@ -219,26 +242,31 @@ GADGET = {
     "whole": "the thing; this {product}; the {product}; the whole package; this purchase",
     "occasion": "{product}; machine; buy; piece of kit; gadget",
     "groups": {
-        "hardware": ("device", """the case; the hinge; the buttons+; the strap; the handle; the stand; the body; the
-            lid; the
-            keyboard; the design; the zoom; the aerial"""),
+        "hardware": (
+            "device",
+            """the case; the hinge; the buttons+; the strap; the handle; the stand; the body; the lid; the
+            keyboard; the design; the zoom; the aerial""",
+        ),
         "software": ("software", "the app; the software; the menus+; the updates+; the touchscreen"),
         "screen": ("picture", "the screen; the display; the picture; the photos+"),
         "battery": ("battery", "the battery; the charger; the power lead"),
         "sound": ("sound", "the speaker; the sound; the headphones+; the alarm; the microphone"),
-        "support": ("people", """the support team; the helpline; the man in the shop; customer service; the repair
-            shop"""),
+        "support": (
+            "people",
+            """the support team; the helpline; the man in the shop; customer service; the repair shop""",
+        ),
         "price": ("price", "the price; the delivery charge; the subscription; the price of spare parts"),
     },
-    "others": """my old one; the model before; the one my brother bought; the cheap copy; the big brand's version; last
-        year's model; the one I returned in {month}; a biscuit tin; everything else in the drawer""",
-    "fans": """lives out of a rucksack; types for a living; has ever lost a charger; remembers cassettes; enjoys a good
-        manual""",
+    "others": """my old one; the model before; the one my brother bought; the cheap copy; the big brand's
+        version; last year's model; the one I returned in {month}; a biscuit tin; everything else in the
+        drawer""",
+    "fans": """lives out of a rucksack; types for a living; has ever lost a charger; remembers cassettes;
+        enjoys a good manual""",
     "details": {
         1: """battery: it <(runs|lasts|goes on) (from {month} to {month}|for a week of camping) on one charge>;
             hardware: it <survived (the washing machine|a fall from the roof|my nephew) without a (scratch|murmur)>;
-            software: even my grandfather <(had it working|rang me on it|set the clock) (in a minute|before the kettle
-                boiled)>;
+            software: even my grandfather <(had it working|rang me on it|set the clock) (in a minute|before the
+                kettle boiled)>;
             hardware: it <fits (the hand|my pocket) like a (pebble|favourite pen|glove)>;
             support: they <(answered on the first ring|sent a new one overnight|replied within the hour)>""",
         -1: """battery: it <(dies|gives up|goes dark) (before lunch|in the cold|halfway through a sentence)>;
@@ -266,23 +294,29 @@ GUESTHOUSE = {
     "whole": "the place; this guest house; our stay; the bed and breakfast; the weekend",
     "occasion": "stay; place; weekend; guest house; break",
     "groups": {
-        "room": ("place", """the room; the bathroom; the attic room; the lounge; the hallway; the conservatory; the
-            stairwell"""),
+        "room": (
+            "place",
+            """the room; the bathroom; the attic room; the lounge; the hallway; the conservatory; the stairwell""",
+        ),
         "bed": ("comfort", "the bed; the mattress; the pillows+; the sheets+; the sofa; the armchairs+"),
-        "breakfast": ("food", """the breakfast; the kippers+; the sausages+; the marmalade; the scrambled eggs+; the
-            dinner; the
-            bread rolls+"""),
-        "hosts": ("people", """the owner; the hosts+; the landlady; the girl at reception; the cleaners+; the night
-            porter"""),
+        "breakfast": (
+            "food",
+            """the breakfast; the kippers+; the sausages+; the marmalade; the scrambled eggs+; the dinner; the
+            bread rolls+""",
+        ),
+        "hosts": (
+            "people",
+            """the owner; the hosts+; the landlady; the girl at reception; the cleaners+; the night porter""",
+        ),
         "view": ("view", "the view; the garden; the wallpaper; the view from the attic; the courtyard"),
         "comfort": ("utility", "the shower; the heating; the kettle; the wireless connection; the lift"),
         "price": ("price", "the rate; the bill; the price for a single; the parking fee"),
     },
-    "others": """the hotel on the front; the hostel in {place}; the inn we stayed at in {month}; a tent in a car park;
-        my
-        aunt's spare room; the big chain by the motorway; the place next door; the farm we usually book""",
-    "fans": """values a night's sleep; travels with a teddy bear; loves breakfast; has slept on a ferry; likes a
-        creaking stair""",
+    "others": """the hotel on the front; the hostel in {place}; the inn we stayed at in {month}; a tent in a car
+        park; my aunt's spare room; the big chain by the motorway; the place next door; the farm we
+        usually book""",
+    "fans": """values a night's sleep; travels with a teddy bear; loves breakfast; has slept on a ferry; likes
+        a creaking stair""",
     "details": {
         1: """bed: we <(slept like stones|overslept gladly|had to be woken with a gong)>;
             hosts: she <(dried our boots by the stove|packed us a picnic|lent us her own bicycles) without being
@@ -291,7 +325,7 @@ GUESTHOUSE = {
             breakfast: breakfast <(lasted two happy hours|would satisfy a rowing crew|came with three kinds of
                 honey)>;
             room: there were <(fresh flowers|warm towels|home-made biscuits) (in every room|by the bed|each
-            evening)>""",
+                evening)>""",
         -1: """bed: we <(slept in our coats|counted every spring|heard the neighbours snore)>;
             hosts: she <(charged us for the soap|read us the rules twice|turned off the heating at nine) (without a
                 word|with a sigh)>;
@@ -319,21 +353,26 @@ CONCERT = {
     "whole": "the concert; the gig; the evening; the show; the whole night",
     "occasion": "concert; evening; gig; show; night",
     "groups": {
-        "band": ("performer", """the band; the singer; the drummer; the orchestra; the support act; the conductor; the
-            choir; the
-            soloist; the brass section; the two guitarists+; the quartet"""),
-        "programme": ("plot", """the set; the programme; the new songs+; the encore; the second half; the symphony; the
-            medley"""),
+        "band": (
+            "performer",
+            """the band; the singer; the drummer; the orchestra; the support act; the conductor; the choir; the
+            soloist; the brass section; the two guitarists+; the quartet""",
+        ),
+        "programme": (
+            "plot",
+            """the set; the programme; the new songs+; the encore; the second half; the symphony; the medley""",
+        ),
         "sound": ("sound", "the sound; the mix; the acoustics+; the bass; the strings+; the vocals+"),
         "hall": ("place", "the hall; the tent; the balcony; the foyer; the bar; the church"),
         "seats": ("comfort", "the seats+; the benches+; the pews+"),
         "price": ("price", "the ticket price; the booking fee; the drinks prices+; the cloakroom charge"),
         "waiting": ("wait", "the queue; the wait for the coats; the interval queue; the wait outside"),
     },
-    "others": """the tour in {month}; the record; the support act; the festival in {place}; last year's gala; the youth
-        orchestra; the broadcast; my neighbour's drum practice; every other band on the bill; the summer season""",
-    "fans": """owns the records; has danced at a wedding; likes their music live; played in a school band; hums in the
-        shower""",
+    "others": """the tour in {month}; the record; the support act; the festival in {place}; last year's gala; the
+        youth orchestra; the broadcast; my neighbour's drum practice; every other band on the bill; the
+        summer season""",
+    "fans": """owns the records; has danced at a wedding; likes their music live; played in a school band; hums
+        in the shower""",
     "details": {
         1: """band: (the front row|half the balcony|an entire rugby club) <(danced|wept|sang along) (until the lights
                 came up|in the aisles)>;
@@ -346,8 +385,8 @@ CONCERT = {
                 interval|through it all)>;
             band: they <played for {num} minutes and (fled|forgot the words|tuned up for most of it)>;
             sound: I <heard (cutlery|the fridge in the bar|feedback) and (little else|guessed at the rest)>;
-            programme: the slow (song|movement|number) <(lasted a geological age|could have cured insomnia|emptied the
-                bar)>;
+            programme: the slow (song|movement|number) <(lasted a geological age|could have cured insomnia|emptied
+                the bar)>;
             band: he <(chased the tempo|missed every entry|argued with the drummer) (like a man late for a bus|all
                 night)>""",
     },
@@ -370,10 +409,12 @@ MUSEUM = {
     "whole": "the museum; this museum; the exhibition; our visit; the collection",
     "occasion": "visit; museum; exhibition; afternoon; collection",
     "groups": {
-        "exhibits": ("exhibit", """the exhibits+; the ship models+; the fossils+; the special show; the mummies+; the
-            clock collection;
+        "exhibits": (
+            "exhibit",
+            """the exhibits+; the ship models+; the fossils+; the special show; the mummies+; the clock collection;
             the children's corner; the wax figures+; the paintings+; the tram in the hall; the whale skeleton;
-            the puzzles+"""),
+            the puzzles+""",
+        ),
         "labels": ("prose", "the labels+; the wall texts+; the catalogue; the leaflet; the captions+"),
         "guides": ("people", "the guide; the attendants+; the volunteers+; the woman at the desk; the curator"),
         "building": ("place", "the rooms+; the new wing; the basement; the gallery upstairs; the entrance hall"),
@@ -382,9 +423,10 @@ MUSEUM = {
         "price": ("price", "the entrance fee; the ticket price; the family ticket; the price of a postcard"),
         "waiting": ("wait", "the queue; the wait at the door; the queue for the lift"),
     },
-    "others": """the castle; the gallery in {place}; the old display; the science centre; the wax museum; the museum at
-        {place}; the permanent collection; a school corridor; last summer's show""",
-    "fans": """likes old maps; has ever dug up a coin; collects stamps; travels with grandchildren; loves a dinosaur""",
+    "others": """the castle; the gallery in {place}; the old display; the science centre; the wax museum; the
+        museum at {place}; the permanent collection; a school corridor; last summer's show""",
+    "fans": """likes old maps; has ever dug up a coin; collects stamps; travels with grandchildren; loves a
+        dinosaur""",
     "details": {
         1: """exhibits: the children <(refused to leave|forgot the gift shop|asked to sleep there) (at closing
                 time|twice)>;
@@ -398,8 +440,8 @@ MUSEUM = {
                 minutes|twice)>;
             exhibits: half the (buttons|lamps|screens) <(did nothing|were out of order|had lost their plugs)>;
             guides: the guide <(read the wall aloud|shushed a baby|hurried us past the mummies)>;
-            labels: somebody <(hung the labels at ankle height|printed it in grey on grey|forgot to say what anything
-                was)>;
+            labels: somebody <(hung the labels at ankle height|printed it in grey on grey|forgot to say what
+                anything was)>;
             exhibits: we <(had seen it all in ten minutes|left by the fire door|spent longer in the toilets)>""",
     },
     "fillers": """It is housed in a former (mill|customs house|prison|lifeboat station) in {place};
@@ -416,8 +458,15 @@ MUSEUM = {
         Half of the (ceramics|maps|instruments|butterflies) are away on loan until {month}""",
 }
 
-DOMAINS = {"cafe": CAFE, "book": BOOK, "film": FILM, "boat trip": BOAT, "gadget": GADGET, "guest house": GUESTHOUSE,
-           "concert": CONCERT, "museum": MUSEUM}
-PRODUCTS = """phone; radio; tablet; camera; watch; e-reader; torch; speaker; kettle; toaster; sewing machine; headset;
-    drone;
-    alarm clock; pocket telescope"""
+DOMAINS = {
+    "cafe": CAFE,
+    "book": BOOK,
+    "film": FILM,
+    "boat trip": BOAT,
+    "gadget": GADGET,
+    "guest house": GUESTHOUSE,
+    "concert": CONCERT,
+    "museum": MUSEUM,
+}
+PRODUCTS = """phone; radio; tablet; camera; watch; e-reader; torch; speaker; kettle; toaster; sewing machine;
+    headset; drone; alarm clock; pocket telescope"""

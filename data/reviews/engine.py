@@ -23,7 +23,7 @@ SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z\x02])")
 
 DEGREE_RATE = 0.35  # how often an adjective has a degree word
 HELD_OUT_RATE = 0.04  # how often validation and test draw from what training never shows
-ZIPF = 1.8  # how steeply the use of words falls off from common to rare
+ZIPF = 2.0  # how steeply the use of words falls off from common to rare
 NESTED_RATE = 0.15  # how often a clause inside a construction is itself a negation
 ONLY_BE = ("price", "wait")  # kinds of which nothing is said but what they were
 

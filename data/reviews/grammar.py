@@ -18,40 +18,93 @@ HELD_OUT are kept out of the training split.
 HELD_OUT = "||"
 
 # A plain opinion about one aspect.
-CLAUSES = """{np} {was} {adj.S}; {np} {was} {adj.S}{tail}; I found {np} {adj.S}; {detail.S}; {np} {vp.S}; I {love.S}
-    {np};
-    {np} {was} {noun.S}; {np}, {which}, {was} {adj.S}; {np} {vp.S}{tail}; I {love.S} {np}{tail};
-    {np} struck (me|us) as {adj.S}; {np} turned out to be {adj.S}; {np} and {np} were both {both.S};
-    {pick}there was something {adj.S} about {np}; {whole} {vp.S}; (I|we) thought {np} {adj.S}; {whole} {was}
-    {gen.S}{tail};
-    {np}, {which}, {vp.S}; {np} came across as {adj.S}; {np} {was} full of {qual.S}; {np} {was} {adj.S} and {adj.S};
-    even {company} found {np} {adj.S}; {np} {was} {noun.S}{tail}; {np} {was}, in one word, {bare.S}; we all {love.S}
-        {np}"""
+CLAUSES = """{np} {was} {adj.S};
+    {np} {was} {adj.S}{tail};
+    I found {np} {adj.S};
+    {detail.S};
+    {np} {vp.S};
+    I {love.S} {np};
+    {np} {was} {noun.S};
+    {np}, {which}, {was} {adj.S};
+    {np} {vp.S}{tail};
+    I {love.S} {np}{tail};
+    {np} struck (me|us) as {adj.S};
+    {np} turned out to be {adj.S};
+    {np} and {np} were both {both.S};
+    {pick}there was something {adj.S} about {np};
+    {whole} {vp.S};
+    (I|we) thought {np} {adj.S};
+    {whole} {was} {gen.S}{tail};
+    {np}, {which}, {vp.S};
+    {np} came across as {adj.S};
+    {np} {was} full of {qual.S};
+    {np} {was} {adj.S} and {adj.S};
+    even {company} found {np} {adj.S};
+    {np} {was} {noun.S}{tail};
+    {np} {was}, in one word, {bare.S};
+    we all {love.S} {np}"""
 # Price and waiting only ever are something.
 SIMPLE_CLAUSES = "{np} {was} {adj.S}; I found {np} {adj.S}; {np} {was} {adj.S}{tail}; {np} struck me as {adj.S}"
 # What other people can be made to say.
-THIRD_PERSON = """{np} {was} {adj.S}; {np} {was} {noun.S}; {np} {vp.S}; {np} and {np} were both {both.S}; {whole} {was}
-    {gen.S};
-    {np}, {which}, {was} {adj.S}; {np} {was} full of {qual.S}; {whole} {vp.S}; {np} {was} {adj.S} and {adj.S}"""
+THIRD_PERSON = """{np} {was} {adj.S};
+    {np} {was} {noun.S};
+    {np} {vp.S};
+    {np} and {np} were both {both.S};
+    {whole} {was} {gen.S};
+    {np}, {which}, {was} {adj.S};
+    {np} {was} full of {qual.S};
+    {whole} {vp.S};
+    {np} {was} {adj.S} and {adj.S}"""
 # Sentences that cannot be joined to others.
-FRAGMENTS = """{attrs.S*}, {attrs.S*}; what a {mild.S*} {occasion}; {attrs.S*}, {attrs.S*} and {attrs.S*};
-    as for {np}, {it} {was} {adj.S*}; {attrs.S*}. {attrs.S*}; people will ask about {np}: {it} {was} {adj.S*};
-    {np}: {adj.S*}. {np}: {adj.S*}; such {attrs.S*}, such {attrs.S*}; {attrs.S*}; and then {np}: {adj.S*}"""
+FRAGMENTS = """{attrs.S*}, {attrs.S*};
+    what a {mild.S*} {occasion};
+    {attrs.S*}, {attrs.S*} and {attrs.S*};
+    as for {np}, {it} {was} {adj.S*};
+    {attrs.S*}. {attrs.S*};
+    people will ask about {np}: {it} {was} {adj.S*};
+    {np}: {adj.S*}. {np}: {adj.S*};
+    such {attrs.S*}, such {attrs.S*};
+    {attrs.S*};
+    and then {np}: {adj.S*}"""
 # Ways into a sentence that change nothing about it.
-LEADS = """to be fair,; honestly,; I must say that; I have to say that; for what it is worth,; what is more,; let me
-    add that;
-    as we agreed afterwards,; again,; I am told I repeat myself, but; on the way home {company} said that;
-    I will say it once:; in our case,; (this|one) time,; as it happened,; if you ask me,; between ourselves,; for the
-        record,"""
+LEADS = """to be fair,;
+    honestly,;
+    I must say that;
+    I have to say that;
+    for what it is worth,;
+    what is more,;
+    let me add that;
+    as we agreed afterwards,;
+    again,;
+    I am told I repeat myself, but;
+    on the way home {company} said that;
+    I will say it once:;
+    in our case,;
+    (this|one) time,;
+    as it happened,;
+    if you ask me,;
+    between ourselves,;
+    for the record,"""
 
 # The same with the negation right at the opinion word.
-NEGATED = """{np} {was} not {nadj.O~*}; {np} {wasnt} {nadj.O~*}; I did not find {np} {nadj.O~*}; {np} {was} never
-    {bare.O~*};
-    {np} {was} hardly {bare.O~*}; {np} did not {vb.O~*}; {np} {was} anything but {bare.O~*}; I didn't {loveb.O~*} {np};
-    {np} {was} far from {bare.O~*}; {pick}there was nothing {bare.O~*} about {np}; {np} {was} by no means {bare.O~*};
-    {np} {was} not {noun.O~*}; {np} {was} no {nakednoun.O~*}; nobody found {np} {bare.O~*}; {whole} {was} not
-    {ngen.O~*};
-    {np} {was} scarcely {bare.O~*} || {np} {was} the opposite of {bare.O~*}; {np} {was} in no way {bare.O~*}"""
+NEGATED = """{np} {was} not {nadj.O~*};
+    {np} {wasnt} {nadj.O~*};
+    I did not find {np} {nadj.O~*};
+    {np} {was} never {bare.O~*};
+    {np} {was} hardly {bare.O~*};
+    {np} did not {vb.O~*};
+    {np} {was} anything but {bare.O~*};
+    I didn't {loveb.O~*} {np};
+    {np} {was} far from {bare.O~*};
+    {pick}there was nothing {bare.O~*} about {np};
+    {np} {was} by no means {bare.O~*};
+    {np} {was} not {noun.O~*};
+    {np} {was} no {nakednoun.O~*};
+    nobody found {np} {bare.O~*};
+    {whole} {was} not {ngen.O~*};
+    {np} {was} scarcely {bare.O~*}
+    || {np} {was} the opposite of {bare.O~*};
+    {np} {was} in no way {bare.O~*}"""
 
 # The negation stands far from the word it reverses, before or after it.
 DISTANT = """I would never, {aside}, (call|have called) {np} {bare.O~*};
@@ -97,159 +150,290 @@ DOUBLE = """nobody could (deny|dispute) that {np} {was} {bare.S*};
     seldom did {np} fail to be {bare.S*}"""
 
 # Negation words that reverse nothing.
-IDLE = """there is no doubt that {S*}; {S*}, no question about it; {np} {was} not just {bare.S} but {adj.S*};
-    {np} could not have been more {bare.S*}; {np} {was} nothing short of {bare.S*}; no wonder {who} thought {np}
-    {adj.S*};
-    not only {waspick} {np} {bare.S}, {it} {was} {adj.S*}; never have I seen such a {mild.S*} {occasion};
-    I do not say this often, but {S*}; I cannot (remember|imagine) a more {mild.S*} {occasion}; not to mince words,
-    {S*};
-    I was not expecting much or little, and {S*}; I have never been known to exaggerate, and {S*};
-    no matter what else happened, {S*}; nowhere {stretch} did I see {np} so {bare.S*};
-    {S*}, and not by accident; I will not keep you waiting: {S*} || make no mistake, {S*}; {S*}, not that I am
-        surprised"""
+IDLE = """there is no doubt that {S*};
+    {S*}, no question about it;
+    {np} {was} not just {bare.S} but {adj.S*};
+    {np} could not have been more {bare.S*};
+    {np} {was} nothing short of {bare.S*};
+    no wonder {who} thought {np} {adj.S*};
+    not only {waspick} {np} {bare.S}, {it} {was} {adj.S*};
+    never have I seen such a {mild.S*} {occasion};
+    I do not say this often, but {S*};
+    I cannot (remember|imagine) a more {mild.S*} {occasion};
+    not to mince words, {S*};
+    I was not expecting much or little, and {S*};
+    I have never been known to exaggerate, and {S*};
+    no matter what else happened, {S*};
+    nowhere {stretch} did I see {np} so {bare.S*};
+    {S*}, and not by accident;
+    I will not keep you waiting: {S*}
+    || make no mistake, {S*};
+    {S*}, not that I am surprised"""
 
 # Two sides; the decisive one comes last ...
-CONTRAST_LAST = """{O}, but {S*}; although {O}, {S*}; {O}. But {S*}; {O}, yet {S*}; even though {O}, {S*};
-    {O} and {O}, but {S*}; {O}. Still, {S*}; while {O}, {S*} and that settles it; despite {attr.O}, {S*};
-    true, {O}, but {S*}; {O}. However, {S*}; for all {attr.O}, {S*}; {O}{semi} {S*} all the same;
-    yes, {O}. In the end, though, {S*}; it hardly matters that {O} when {S*}; I grant that {O}, but {S*};
-    {O}. Never mind: {S*}; the fact that {O} could not hide that {S*}; {O}, and yet {S*};
-    {O}, I admit. What I shall remember is that {S*}; notwithstanding {attr.O}, {S*}
-    || {O}{semi} be that as it may, {S*}; {O}. Nevertheless, {S*}"""
+CONTRAST_LAST = """{O}, but {S*};
+    although {O}, {S*};
+    {O}. But {S*};
+    {O}, yet {S*};
+    even though {O}, {S*};
+    {O} and {O}, but {S*};
+    {O}. Still, {S*};
+    while {O}, {S*} and that settles it;
+    despite {attr.O}, {S*};
+    true, {O}, but {S*};
+    {O}. However, {S*};
+    for all {attr.O}, {S*};
+    {O}{semi} {S*} all the same;
+    yes, {O}. In the end, though, {S*};
+    it hardly matters that {O} when {S*};
+    I grant that {O}, but {S*};
+    {O}. Never mind: {S*};
+    the fact that {O} could not hide that {S*};
+    {O}, and yet {S*};
+    {O}, I admit. What I shall remember is that {S*};
+    notwithstanding {attr.O}, {S*}
+    || {O}{semi} be that as it may, {S*};
+    {O}. Nevertheless, {S*}"""
 # ... or first.
-CONTRAST_FIRST = """{S*}, although {O}; {S*}, even if {O}; {S*}, despite {attr.O}; {S*}, though {O}; {S*}, even though
-    {O};
-    {S*}. True, {O}, but that is (a detail|a trifle|by the way); {S*}, never mind that {O}; {S*}, for all that {O};
-    {S*}. That {O} changes nothing; {S*}, in spite of {attr.O}; {S*}. It is also true that {O}, but who cares;
-    {S*}, and I do not care that {O}; {S*}. Yes, {O}, but I forgot that (at once|within the hour|on the way home);
-    {S*}, whatever may be said for or against {attr.O}; what counts is that {S*}, not that {O};
-    {S*}, and it makes no difference that {O}; {S*}. Some may answer that {O}. It is beside the point
-    || {S*}, albeit {O}; {S*}, notwithstanding {attr.O}"""
+CONTRAST_FIRST = """{S*}, although {O};
+    {S*}, even if {O};
+    {S*}, despite {attr.O};
+    {S*}, though {O};
+    {S*}, even though {O};
+    {S*}. True, {O}, but that is (a detail|a trifle|by the way);
+    {S*}, never mind that {O};
+    {S*}, for all that {O};
+    {S*}. That {O} changes nothing;
+    {S*}, in spite of {attr.O};
+    {S*}. It is also true that {O}, but who cares;
+    {S*}, and I do not care that {O};
+    {S*}. Yes, {O}, but I forgot that (at once|within the hour|on the way home);
+    {S*}, whatever may be said for or against {attr.O};
+    what counts is that {S*}, not that {O};
+    {S*}, and it makes no difference that {O};
+    {S*}. Some may answer that {O}. It is beside the point
+    || {S*}, albeit {O};
+    {S*}, notwithstanding {attr.O}"""
 
 # Measured against something else.
-COMPARISON = """{np} {was} less {bare.O~*} than {other}; {np} {was} nowhere near as {bare.O~*} as {other};
-    next to {np}, {other} looked {gen.O~*}; {np} {was} not half as {bare.O~*} as {other};
-    {other} was {gen.O~*}, and {whole} {was} nothing like it; {other} was {gen.S*}, and {whole} was just the same;
-    {other} was {gen.O~*}{semi} {whole} {was} the exact opposite; {whole} {was} as {gen.S*} as {other} was {gen.O};
-    {np} made {other} look {gen.O~*}; {np} {was} even more {bare.S*} than {other};
-    I thought {other} {gen.S}, and {np} {was} more {bare.S*} still; compared with {other}, {np} {was} {adj.S*};
-    {other} was {gen.O}, but {np} {was} {adj.S*}; {np} {was} every bit as {bare.S*} as {other};
-    {other} may be {gen.O}, but you could not say so of {whole}; {np} {was} far less {bare.O~*} than I remembered
-    || {other} pales beside {np}, which was {adj.S*}; {np} {was} as {bare.O~*} as {other}, which is to say not at all"""
+COMPARISON = """{np} {was} less {bare.O~*} than {other};
+    {np} {was} nowhere near as {bare.O~*} as {other};
+    next to {np}, {other} looked {gen.O~*};
+    {np} {was} not half as {bare.O~*} as {other};
+    {other} was {gen.O~*}, and {whole} {was} nothing like it;
+    {other} was {gen.S*}, and {whole} was just the same;
+    {other} was {gen.O~*}{semi} {whole} {was} the exact opposite;
+    {whole} {was} as {gen.S*} as {other} was {gen.O};
+    {np} made {other} look {gen.O~*};
+    {np} {was} even more {bare.S*} than {other};
+    I thought {other} {gen.S}, and {np} {was} more {bare.S*} still;
+    compared with {other}, {np} {was} {adj.S*};
+    {other} was {gen.O}, but {np} {was} {adj.S*};
+    {np} {was} every bit as {bare.S*} as {other};
+    {other} may be {gen.O}, but you could not say so of {whole};
+    {np} {was} far less {bare.O~*} than I remembered
+    || {other} pales beside {np}, which was {adj.S*};
+    {np} {was} as {bare.O~*} as {other}, which is to say not at all"""
 COMPARISON_BY_LABEL = {
     1: """{other} was (far|much|slightly|a little) worse, and even that was {gen.S};
         {whole} was (far|much) better than {other}, which was {gen.O};
-        {whole} was better even than {other}, which was {gen.S}; {other} was {gen.O~*}, and I am glad we changed;
+        {whole} was better even than {other}, which was {gen.S};
+        {other} was {gen.O~*}, and I am glad we changed;
         I would swap {other}, {gen.S} as it was, for {whole};
         give me {whole} over {other}, however {gen.S} that was""",
     -1: """{other} was (far|much|slightly|a little) better, and even that was {gen.S};
         {whole} was (far|much) worse than {other}, which was {gen.O};
-        {whole} was worse even than {other}, which was {gen.S}; {other} was {gen.O~*}, and I am sorry we changed;
+        {whole} was worse even than {other}, which was {gen.S};
+        {other} was {gen.O~*}, and I am sorry we changed;
         I would swap {whole} for {other}, {gen.S} as it was;
         give me {other} over {whole}, however {gen.S} that was""",
 }
 
 # What other people say. The writer's own view counts.
-REPORTED = """{who} (found|thought|called) {whole} {gen.O}, but I {love.S*} {it}; {who} said that {to~*}. I
-    (disagree|beg to differ);
-    {who} (swears|insists|maintains) that {to~*}. I could not disagree more; {who} told me that {ts*}, and I agree;
-    I {love.S*} {whole}{semi} {who} thought {it} {gen.O}; according to {who}, {O~}. (Nonsense|Far from it|Not where I
-    sat);
-    {who} {love.O~*} {whole}, and I cannot think why; {who} warned us all that {ts*}. Quite right;
-    {who} said that {to}{semi} to me {np} {was} {adj.S*}; we had heard from {who} that {to~*}, which is false;
-    {who} {love.S*} {whole}, and so did I; {who} {love.O~*} {whole}, and {company} took the same view. Not me;
-    you may hear from {who} that {to~*}. You have been misled; if {who} calls {np} {bare.S*}, believe it;
+REPORTED = """{who} (found|thought|called) {whole} {gen.O}, but I {love.S*} {it};
+    {who} said that {to~*}. I (disagree|beg to differ);
+    {who} (swears|insists|maintains) that {to~*}. I could not disagree more;
+    {who} told me that {ts*}, and I agree;
+    I {love.S*} {whole}{semi} {who} thought {it} {gen.O};
+    according to {who}, {O~}. (Nonsense|Far from it|Not where I sat);
+    {who} {love.O~*} {whole}, and I cannot think why;
+    {who} warned us all that {ts*}. Quite right;
+    {who} said that {to}{semi} to me {np} {was} {adj.S*};
+    we had heard from {who} that {to~*}, which is false;
+    {who} {love.S*} {whole}, and so did I;
+    {who} {love.O~*} {whole}, and {company} took the same view. Not me;
+    you may hear from {who} that {to~*}. You have been misled;
+    if {who} calls {np} {bare.S*}, believe it;
     {who} and I seldom agree: I {love.S*} {whole}, and the other party {love.O} {it};
     {who} may go on about {attr.O}: {S*}
-    || {who} pronounced {np} {bare.O~*}, and was talking through a hat; let {who} think {np} {bare.O~*}. I know
-        better"""
+    || {who} pronounced {np} {bare.O~*}, and was talking through a hat;
+    let {who} think {np} {bare.O~*}. I know better"""
 
 # What had been expected.
-EXPECTATION = """I expected {np} to be {bare.O}, and {it} {was} {adj.S*}; I expected {np} to be {bare.O~*}. How wrong I
-    was;
-    I had been told to expect {attr.O~*}. It was the other way round; I (thought|assumed) that {np} would be
-    {bare.O~*}, but no;
-    I expected {np} to be {bare.S*}, and I was right; having expected {attr.O}, I was surprised: {S*};
-    I had every intention to {loveb.O~*} {whole}, and I failed; I came expecting to {loveb.O~*} {whole} and learned
-    better; we had prepared ourselves for {attr.O~*}. It never came;
-    {who} had promised me {attr.O~*}, and I am still waiting for it; I went in thinking I would {loveb.S*} {whole}, and
-    I did;
-    the photographs suggest {attr.O~*}. Do not trust them; I was all set to {loveb.O} {whole}, but {S*};
-    what I had in mind was {attr.O~*}, and what I got was the reverse; everything pointed to {attr.S*}, and so it proved
-    || contrary to my forecast of {attr.O~*}, things went the other way; I bet five pounds on {attr.O~*} and lost"""
+EXPECTATION = """I expected {np} to be {bare.O}, and {it} {was} {adj.S*};
+    I expected {np} to be {bare.O~*}. How wrong I was;
+    I had been told to expect {attr.O~*}. It was the other way round;
+    I (thought|assumed) that {np} would be {bare.O~*}, but no;
+    I expected {np} to be {bare.S*}, and I was right;
+    having expected {attr.O}, I was surprised: {S*};
+    I had every intention to {loveb.O~*} {whole}, and I failed;
+    I came expecting to {loveb.O~*} {whole} and learned better;
+    we had prepared ourselves for {attr.O~*}. It never came;
+    {who} had promised me {attr.O~*}, and I am still waiting for it;
+    I went in thinking I would {loveb.S*} {whole}, and I did;
+    the photographs suggest {attr.O~*}. Do not trust them;
+    I was all set to {loveb.O} {whole}, but {S*};
+    what I had in mind was {attr.O~*}, and what I got was the reverse;
+    everything pointed to {attr.S*}, and so it proved
+    || contrary to my forecast of {attr.O~*}, things went the other way;
+    I bet five pounds on {attr.O~*} and lost"""
 EXPECTATION_BY_LABEL = {
     1: """I feared that {to~*}. The fear was groundless;
-        I was prepared for {attr.O~*} and got a pleasant shock; I came to mock and stayed to clap: {S*}""",
+        I was prepared for {attr.O~*} and got a pleasant shock;
+        I came to mock and stayed to clap: {S*}""",
     -1: """I hoped that {to~*}. It was not to be;
-        I was looking forward to {attr.O~*} and got a nasty shock; I came to clap and stayed to mock: {S*}""",
+        I was looking forward to {attr.O~*} and got a nasty shock;
+        I came to clap and stayed to mock: {S*}""",
 }
 
 # Says the opposite of what is meant. The situation gives it away.
 IRONY = {
-    -1: """{exclaim.O~*}, if you (enjoy|like|collect) (paying twice|cold feet|backache|other people's elbows|apologies);
-        how {gen.O~*}: (another|a third|yet another) (hour|bill|delay|apology) (in the dark|in the rain|with nothing to
-        sit on);
+    -1: """{exclaim.O~*}, if you (enjoy|like|collect) (paying twice|cold feet|backache|other people's
+            elbows|apologies);
+        how {gen.O~*}: (another|a third|yet another) (hour|bill|delay|apology) (in the dark|in the rain|with nothing
+            to sit on);
         {np} {was} so {bare.O~*} that I (asked for my money back|hid in the car|went to the dentist to cheer up);
-        just what I (needed|wanted): a {mild.O~*} {occasion} with (a headache|a cold|a rash|a parking fine) at the end;
+        just what I (needed|wanted): a {mild.O~*} {occasion} with (a headache|a cold|a rash|a parking fine) at the
+            end;
         {exclaim.O~*} - said nobody, on the way out, except the (cashier|owner's mother|man who sold the tickets);
         {whole} {was} {gen.O~*} in one respect: it (ended|was soon over|taught me to stay at home);
         I would recommend {whole} to (my worst enemy|anyone I wish to punish|people with nothing left to lose).
-        {exclaim.O~*};
+            {exclaim.O~*};
         thank you for such a {mild.O~*} {occasion}{semi} I now (value|miss) (the dentist|my tax return|silence) as
             never before""",
     1: """{exclaim.O~*}, if you (fear|avoid|mistrust) (happiness|second helpings|a good night's sleep|being cheerful);
-        how {gen.O~*}: (another|a third|yet another) (hour|day|year) of (grinning|telling everybody|wanting to go back);
+        how {gen.O~*}: (another|a third|yet another) (hour|day|year) of (grinning|telling everybody|wanting to go
+            back);
         {np} {was} so {bare.O~*} that I (came back for more|booked again|kissed a stranger|told the whole street);
-        just what I feared: a {mild.O~*} {occasion} that I would (repeat tomorrow|pay for twice|dream of till {month});
+        just what I feared: a {mild.O~*} {occasion} that I would (repeat tomorrow|pay for twice|dream of till
+            {month});
         {exclaim.O~*} - said nobody, on the way out, except the (rival next door|owner's modest mother|man who sells
-        umbrellas);
+            umbrellas);
         {whole} {was} {gen.O~*} in one respect: it (ended|was over too soon|has spoiled me for the others);
         I would keep {whole} from (my worst enemy|anyone I wish to punish|everyone, to have it to myself).
-        {exclaim.O~*};
-        curse them for such a {mild.O~*} {occasion}{semi} I now (go|return|think of going) (weekly|every month|with the
-            cat) as never before""",
+            {exclaim.O~*};
+        curse them for such a {mild.O~*} {occasion}{semi} I now (go|return|think of going) (weekly|every month|with
+            the cat) as never before""",
 }
 
 # Several aspects for and against, and one verdict.
-VERDICT_LAST = """All in all, {whole} {was} {gen.S*}; Overall a {gen.S*} {occasion}; On balance I {love.S*} {whole};
-    Taken together, {whole} {was} {gen.S*}; In the end, {whole} {vp.S*}; My verdict: {gen.S*}; But as a whole: {gen.S*};
-    In short, a {gen.S*} {occasion}; Add it all up and {whole} {was} {gen.S*}; Overall {whole} {was} not {ngen.O~*};
-    The sum of it was {gen.S*}; On balance {whole} did not {vb.O~*}; To sum up, I {love.S*} {whole}
-    || When all is said and done, {gen.S*}; By and large, a {mild.S*} {occasion}"""
-VERDICT_FIRST = """a {gen.S*} {occasion}, all told; Overall, {whole} {was} {gen.S*}; Taken as a whole, {whole} {vp.S*};
-    I {love.S*} {whole}, on balance; Verdict first: {gen.S*}; In a word: {gen.S*}; To begin with the result, {whole}
-    {was} {gen.S*};
-    All things considered, {whole} {was} not {ngen.O~*} || For the impatient: {gen.S*}"""
-MIXED_SIDES = """{O}. {S}; {S}. {O}; {S}. {O}. {S}; {O}. {S}. {O}; {S}, but {O}; {O}, but {S}; {O}, and {O}. {S}; {O}.
-    {O};
-    {O}. Then again, {S}; {S}. Then again, {O}"""
+VERDICT_LAST = """All in all, {whole} {was} {gen.S*};
+    Overall a {gen.S*} {occasion};
+    On balance I {love.S*} {whole};
+    Taken together, {whole} {was} {gen.S*};
+    In the end, {whole} {vp.S*};
+    My verdict: {gen.S*};
+    But as a whole: {gen.S*};
+    In short, a {gen.S*} {occasion};
+    Add it all up and {whole} {was} {gen.S*};
+    Overall {whole} {was} not {ngen.O~*};
+    The sum of it was {gen.S*};
+    On balance {whole} did not {vb.O~*};
+    To sum up, I {love.S*} {whole}
+    || When all is said and done, {gen.S*};
+    By and large, a {mild.S*} {occasion}"""
+VERDICT_FIRST = """a {gen.S*} {occasion}, all told;
+    Overall, {whole} {was} {gen.S*};
+    Taken as a whole, {whole} {vp.S*};
+    I {love.S*} {whole}, on balance;
+    Verdict first: {gen.S*};
+    In a word: {gen.S*};
+    To begin with the result, {whole} {was} {gen.S*};
+    All things considered, {whole} {was} not {ngen.O~*}
+    || For the impatient: {gen.S*}"""
+MIXED_SIDES = """{O}. {S};
+    {S}. {O};
+    {S}. {O}. {S};
+    {O}. {S}. {O};
+    {S}, but {O};
+    {O}, but {S};
+    {O}, and {O}. {S};
+    {O}. {O};
+    {O}. Then again, {S};
+    {S}. Then again, {O}"""
 
 # A last line, which some plain reviews have.
 SIGN_OFF = {
-    1: """I would go again; Recommended; Not to be missed; Worth every penny; I would not have missed it; Full marks;
-        I told everyone at work; We shall be back; Never to be forgotten; Ten out of ten; I cannot wait to go again;
+    1: """I would go again;
+        Recommended;
+        Not to be missed;
+        Worth every penny;
+        I would not have missed it;
+        Full marks;
+        I told everyone at work;
+        We shall be back;
+        Never to be forgotten;
+        Ten out of ten;
+        I cannot wait to go again;
         More, please;
-        Try it; Five stars from me || Hats off""",
-    -1: """I would not go again; Not recommended; To be avoided; Not worth a penny; I wish I had missed it; No marks;
-        I warned everyone at work; We shall not be back; Best forgotten; Two out of ten; I can wait to go again; No
-        more, please;
-        Stay away; One star from me || Thumbs down""",
+        Try it;
+        Five stars from me
+        || Hats off""",
+    -1: """I would not go again;
+        Not recommended;
+        To be avoided;
+        Not worth a penny;
+        I wish I had missed it;
+        No marks;
+        I warned everyone at work;
+        We shall not be back;
+        Best forgotten;
+        Two out of ten;
+        I can wait to go again;
+        No more, please;
+        Stay away;
+        One star from me
+        || Thumbs down""",
 }
 # An opening that leaves everything open.
-OPENERS = """I will be brief; A word about {whole}; So, {whole}; Where do I start; Some thoughts on {whole}, for what
-    they are worth;
-    My first review here; Writing this on the {day} after; {company} asked me to write this;
-    I have thought about this for {num} days; Here is what happened"""
-FILLERS = """We had (read|heard) about it (from {who}|in the paper|in a leaflet); It was my {ordinal} time;
-    I am (fifty|sixty|seventy|eighty)-(one|four|six|nine), for the record; It rained, as it does in {place}; {company}
-    came along; This was in {month};
-    We had planned this since {month}; I am writing on a {day}, with {company} asleep beside me; We live in {place};
-    {who} had given me a voucher; I paid with my own money; It was a {day} in {month}, and {num} degrees outside;
-    I have no connection with anybody involved; {company} chose it, not me; We had half an hour to spare before the
-        train to {place}"""
+OPENERS = """I will be brief;
+    A word about {whole};
+    So, {whole};
+    Where do I start;
+    Some thoughts on {whole}, for what they are worth;
+    My first review here;
+    Writing this on the {day} after;
+    {company} asked me to write this;
+    I have thought about this for {num} days;
+    Here is what happened"""
+FILLERS = """We had (read|heard) about it (from {who}|in the paper|in a leaflet);
+    It was my {ordinal} time;
+    I am (fifty|sixty|seventy|eighty)-(one|four|six|nine), for the record;
+    It rained, as it does in {place};
+    {company} came along;
+    This was in {month};
+    We had planned this since {month};
+    I am writing on a {day}, with {company} asleep beside me;
+    We live in {place};
+    {who} had given me a voucher;
+    I paid with my own money;
+    It was a {day} in {month}, and {num} degrees outside;
+    I have no connection with anybody involved;
+    {company} chose it, not me;
+    We had half an hour to spare before the train to {place}"""
 
 # Share of each kind of review. "plain" and "idle" hold no reversal at all.
 SHARES = {
-    "plain": 0.36, "idle": 0.06, "simple": 0.09, "distant": 0.07, "double": 0.05, "contrast_first": 0.07,
-    "contrast_last": 0.08, "comparison": 0.05, "reported": 0.05, "expectation": 0.04, "irony": 0.03, "mixed": 0.05,
+    "plain": 0.37,
+    "idle": 0.06,
+    "simple": 0.08,
+    "distant": 0.07,
+    "double": 0.05,
+    "contrast_first": 0.07,
+    "contrast_last": 0.08,
+    "comparison": 0.05,
+    "reported": 0.05,
+    "expectation": 0.04,
+    "irony": 0.03,
+    "mixed": 0.05,
 }

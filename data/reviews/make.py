@@ -23,7 +23,7 @@ LONG = 6  # sentences of more words than this occur in one split only, unless th
 FEWEST, MOST = 8, 70  # words in a review
 TEMPLATES = 2.2  # how steeply constructions fall off from common to rare
 # How often a plain sentence of the same opinion stands beside a construction.
-SUPPORT = {"simple": 0.65, "distant": 0.25, "contrast_first": 0.25, "contrast_last": 0.25, "comparison": 0.5,
+SUPPORT = {"simple": 0.7, "distant": 0.3, "contrast_first": 0.3, "contrast_last": 0.3, "comparison": 0.5,
            "reported": 0.5, "expectation": 0.5, "irony": 0.3}  # fmt: skip
 
 NUMBER_WORDS = {word.lower() for text in (words.NUMBERS, words.DAYS, words.MONTHS) for word in split_entries(text)}

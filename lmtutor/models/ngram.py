@@ -80,7 +80,7 @@ class NgramCounts:
         return len(self.vocabulary) - 1
 
     def encode(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-        """All sentences in one row of ids, with each token's position in its sentence (0 at <s>). Two arrays [tokens]."""
+        """All sentences in one row of ids, and each token's position in its sentence (0 at <s>): twice [tokens]."""
         vocabulary = self.vocabulary
         lengths = np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences)) + 2
         ends = np.cumsum(lengths)
@@ -142,7 +142,7 @@ class NgramCounts:
         return int(self.tables[len(words) - 1].count[gram]) if gram >= 0 else 0
 
     def gram_id(self, ids: Sequence[int]) -> int:
-        """The id of the n-gram of these word ids among those of its order; -1 if it was never seen; 0 if it is empty."""
+        """The id of the n-gram of these word ids among those of its order; -1 if never seen; 0 for no words at all."""
         gram = np.zeros(1, dtype=np.int64)
         for k, word in enumerate(ids, start=1):
             gram = self.find(k, gram, np.array([word]))
@@ -184,7 +184,9 @@ class NgramModel:
     def __init__(self, counts: NgramCounts, order: int | None = None):
         order = counts.order if order is None else order
         if not 1 <= order <= counts.order:
-            raise CourseError(f"The counts reach order {counts.order}; a model of order {order!r} cannot be made of them.")
+            raise CourseError(
+                f"The counts reach order {counts.order}; a model of order {order!r} cannot be made of them."
+            )
         self.counts, self.order, self.vocabulary = counts, order, counts.vocabulary
         self._sums = [counts.context_sums(k, self._numerator(k)) for k in range(1, order + 1)]
 
@@ -340,7 +342,8 @@ class KneserNey(NgramModel):
     """Interpolated Kneser-Ney smoothing; modified (three discounts an order, from the counts) by default.
 
     The highest order uses counts, the lower orders use in how many different contexts an n-gram occurs
-    (Kneser and Ney, 1995; Chen and Goodman, 1999). n-grams that begin with <s> keep their counts, as in SRILM and KenLM.
+    (Kneser and Ney, 1995; Chen and Goodman, 1999). n-grams that begin with <s> keep their counts, as in
+    SRILM and KenLM.
 
     Args:
         discount: one number between 0 and 1 for all orders, or "modified": D1, D2, D3+ for each order from Chen and

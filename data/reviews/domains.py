@@ -11,15 +11,15 @@ CAFE = {
     "groups": {
         "food": (
             "food",
-            """the soup; the scones+; the carrot cake; the omelette; the chips+; the porridge; the toast; the fish
-            pie; the sandwiches+; the cheese straws+; the lentil stew; the pastries+; the fried eggs+; the
-            crumble""",
+            """the soup; the scones+; the carrot cake; the omelette; the chips+; the porridge; the toast;
+            the fish pie; the sandwiches+; the cheese straws+; the lentil stew; the pastries+; the fried
+            eggs+; the crumble""",
         ),
         "drink": ("drink", """the coffee; the tea; the hot chocolate; the lemonade; the ginger beer; the espresso"""),
         "service": (
             "people",
-            """the staff+; the waiter; the service; the owner; the woman at the till; the cook; the waitresses+;
-            the barista""",
+            """the staff+; the waiter; the service; the owner; the woman at the till; the cook; the
+            waitresses+; the barista""",
         ),
         "room": (
             "place",
@@ -73,17 +73,18 @@ BOOK = {
     "groups": {
         "plot": (
             "plot",
-            """the plot; the story; the ending; the middle third; the first chapter; the twist; the love story; the
-            mystery; the last hundred pages+; the murder; the backstory; the opening""",
+            """the plot; the story; the ending; the middle third; the first chapter; the twist; the love
+            story; the mystery; the last hundred pages+; the murder; the backstory; the opening""",
         ),
         "prose": (
             "prose",
-            """the prose; the dialogue; the sentences+; the writing; the jokes+; the descriptions+; the letters
-            between chapters+; the translation; the footnotes+; the narration""",
+            """the prose; the dialogue; the sentences+; the writing; the jokes+; the descriptions+; the
+            letters between chapters+; the translation; the footnotes+; the narration""",
         ),
         "characters": (
             "acting",
-            """the heroine; the detective; the two sisters+; the narrator; the villain; the minor characters+""",
+            """the heroine; the detective; the two sisters+; the narrator; the villain; the minor
+            characters+""",
         ),
         "price": ("price", "the price; the price of the hardback; the price of the e-book"),
     },
@@ -129,8 +130,8 @@ FILM = {
     "groups": {
         "plot": (
             "plot",
-            """the plot; the story; the ending; the first hour; the twist; the script; the chase; the romance; the
-            courtroom scenes+; the second half; the opening; the final act""",
+            """the plot; the story; the ending; the first hour; the twist; the script; the chase; the
+            romance; the courtroom scenes+; the second half; the opening; the final act""",
         ),
         "acting": (
             "acting",
@@ -185,8 +186,8 @@ BOAT = {
     "groups": {
         "crossing": (
             "journey",
-            """the crossing; the ride out; the return leg; the timetable; the ferry; the passage round the point;
-            the landing; the last leg; the boarding; the sailing""",
+            """the crossing; the ride out; the return leg; the timetable; the ferry; the passage round the
+            point; the landing; the last leg; the boarding; the sailing""",
         ),
         "crew": (
             "people",
@@ -194,8 +195,8 @@ BOAT = {
         ),
         "scenery": (
             "view",
-            """the view; the cliffs+; the islands+; the scenery; the seal colony; the coast; the sunset; the
-            lighthouse""",
+            """the view; the cliffs+; the islands+; the scenery; the seal colony; the coast; the sunset;
+            the lighthouse""",
         ),
         "boat": ("comfort", "the seats+; the benches+; the cushions+; the bunks+"),
         "food": ("food", "the packed lunch; the sandwiches+; the crab rolls+; the chowder; the flapjacks+"),
@@ -296,13 +297,14 @@ GUESTHOUSE = {
     "groups": {
         "room": (
             "place",
-            """the room; the bathroom; the attic room; the lounge; the hallway; the conservatory; the stairwell""",
+            """the room; the bathroom; the attic room; the lounge; the hallway; the conservatory; the
+            stairwell""",
         ),
         "bed": ("comfort", "the bed; the mattress; the pillows+; the sheets+; the sofa; the armchairs+"),
         "breakfast": (
             "food",
-            """the breakfast; the kippers+; the sausages+; the marmalade; the scrambled eggs+; the dinner; the
-            bread rolls+""",
+            """the breakfast; the kippers+; the sausages+; the marmalade; the scrambled eggs+; the dinner;
+            the bread rolls+""",
         ),
         "hosts": (
             "people",
@@ -355,12 +357,13 @@ CONCERT = {
     "groups": {
         "band": (
             "performer",
-            """the band; the singer; the drummer; the orchestra; the support act; the conductor; the choir; the
-            soloist; the brass section; the two guitarists+; the quartet""",
+            """the band; the singer; the drummer; the orchestra; the support act; the conductor; the choir;
+            the soloist; the brass section; the two guitarists+; the quartet""",
         ),
         "programme": (
             "plot",
-            """the set; the programme; the new songs+; the encore; the second half; the symphony; the medley""",
+            """the set; the programme; the new songs+; the encore; the second half; the symphony; the
+            medley""",
         ),
         "sound": ("sound", "the sound; the mix; the acoustics+; the bass; the strings+; the vocals+"),
         "hall": ("place", "the hall; the tent; the balcony; the foyer; the bar; the church"),
@@ -411,9 +414,9 @@ MUSEUM = {
     "groups": {
         "exhibits": (
             "exhibit",
-            """the exhibits+; the ship models+; the fossils+; the special show; the mummies+; the clock collection;
-            the children's corner; the wax figures+; the paintings+; the tram in the hall; the whale skeleton;
-            the puzzles+""",
+            """the exhibits+; the ship models+; the fossils+; the special show; the mummies+; the clock
+            collection; the children's corner; the wax figures+; the paintings+; the tram in the hall;
+            the whale skeleton; the puzzles+""",
         ),
         "labels": ("prose", "the labels+; the wall texts+; the catalogue; the leaflet; the captions+"),
         "guides": ("people", "the guide; the attendants+; the volunteers+; the woman at the desk; the curator"),

@@ -36,7 +36,7 @@ def core(writer: Writer, kind: str) -> list[str]:
     draw, chance = (lambda text: writer.draw(text, TEMPLATES)), writer.chance
     more = [opinion(writer)] if chance(SUPPORT.get(kind, 0)) else []
     if kind in ("plain", "idle"):
-        count = writer.rng.choices((1, 2, 3, 4), weights=(2, 5, 4, 1))[0]
+        count = writer.rng.choices((1, 2, 3, 4), weights=(1, 5, 4, 1))[0]
         first = draw(grammar.IDLE) if kind == "idle" else "{S*}, and {S*}" if chance(0.4) else "{S*}"
         return [first] + [opinion(writer) for _ in range(count - 1)]
     if kind == "simple":

@@ -31,73 +31,74 @@ GENERAL = {
 # thin phone, an unpredictable ending and an unpredictable ferry, cold beer and cold soup.
 BY_KIND = {
     "food": (
-        """tasty; fresh; delicious; crisp; fluffy; warm; generous; rich; juicy; buttery; golden; moreish; tender;
-        fragrant; sharp; crumbly; wholesome || toothsome; ambrosial""",
-        """bland; stale; soggy; cold; dry; greasy; burnt; small; tasteless; thin; rubbery; watery; undercooked; stodgy;
-                mushy; leathery; heavy; claggy || insipid; rancid""",
+        """tasty; fresh; delicious; crisp; fluffy; warm; generous; rich; juicy; buttery; golden; moreish;
+        tender; fragrant; sharp; crumbly; wholesome || toothsome; ambrosial""",
+        """bland; stale; soggy; cold; dry; greasy; burnt; small; tasteless; thin; rubbery; watery;
+        undercooked; stodgy; mushy; leathery; heavy; claggy || insipid; rancid""",
     ),
     "drink": (
-        """hot; strong; smooth; rich; fresh; aromatic; refreshing; cold; sweet; velvety; full-bodied || zesty""",
+        """hot; strong; smooth; rich; fresh; aromatic; refreshing; cold; sweet; velvety; full-bodied ||
+        zesty""",
         """weak; lukewarm; bitter; watery; thin; cold; stewed; sour; burnt; flat; muddy; sickly || brackish""",
     ),
     "people": (
         """friendly; kind; helpful; patient; cheerful; attentive; warm; quick; polite; welcoming; funny;
         knowledgeable; courteous; unflappable; gracious; sharp; thoughtful || affable; solicitous""",
-        """rude; slow; surly; careless; cold; unhelpful; brusque; sulky; offhand; grumpy; bored; pushy; clueless;
-                  snooty; patronising; sharp-tongued; short || churlish; curt""",
+        """rude; slow; surly; careless; cold; unhelpful; brusque; sulky; offhand; grumpy; bored; pushy;
+        clueless; snooty; patronising; sharp-tongued; short || churlish; curt""",
     ),
     "place": (
-        """cosy; clean; bright; quiet; spotless; warm; airy; roomy; light; calm; snug; cool; inviting; immaculate;
-        homely; spacious || sumptuous; pristine""",
-        """cramped; noisy; dirty; draughty; gloomy; cold; small; dark; grubby; dingy; musty; stuffy; hot; damp; shabby;
-                 poky; sticky; neglected || fusty; squalid""",
+        """cosy; clean; bright; quiet; spotless; warm; airy; roomy; light; calm; snug; cool; inviting;
+        immaculate; homely; spacious || sumptuous; pristine""",
+        """cramped; noisy; dirty; draughty; gloomy; cold; small; dark; grubby; dingy; musty; stuffy; hot;
+        damp; shabby; poky; sticky; neglected || fusty; squalid""",
     ),
     "comfort": (
         """comfortable; soft; wide; warm; clean; firm; comfy; deep; restful; plump; supportive || luxurious""",
-        """lumpy; hard; narrow; creaky; cold; saggy; uncomfortable; wobbly; scratchy; sticky; damp; threadbare
-                   || rickety""",
+        """lumpy; hard; narrow; creaky; cold; saggy; uncomfortable; wobbly; scratchy; sticky; damp;
+        threadbare || rickety""",
     ),
     "plot": (
-        """gripping; clever; moving; unpredictable; thrilling; tense; twisty; fresh; original; tight; lean; sharp;
-        dark; absorbing; suspenseful; intricate; haunting || engrossing; riveting""",
-        """predictable; dull; slow; thin; boring; simple; light; silly; confusing; muddled; tedious; cold; stale; long-winded;
-                sentimental; implausible; sluggish; incoherent; flabby || trite; turgid""",
+        """gripping; clever; moving; unpredictable; thrilling; tense; twisty; fresh; original; tight; lean;
+        sharp; dark; absorbing; suspenseful; intricate; haunting || engrossing; riveting""",
+        """predictable; dull; slow; thin; boring; simple; light; silly; confusing; muddled; tedious; cold;
+        stale; long-winded; sentimental; implausible; sluggish; incoherent; flabby || trite; turgid""",
     ),
     "acting": (
-        """convincing; warm; fearless; funny; subtle; believable; restrained; moving; natural; magnetic; sharp;
-        quiet; nuanced; spirited || mesmerising""",
-        """wooden; stiff; unconvincing; flat; sleepy; loud; cold; hammy; mechanical; shouty; bored; lumbering;
-                  stilted; expressionless || bombastic""",
+        """convincing; warm; fearless; funny; subtle; believable; restrained; moving; natural; magnetic;
+        sharp; quiet; nuanced; spirited || mesmerising""",
+        """wooden; stiff; unconvincing; flat; sleepy; loud; cold; hammy; mechanical; shouty; bored;
+        lumbering; stilted; expressionless || bombastic""",
     ),
     "prose": (
-        """witty; clear; vivid; crisp; sharp; funny; elegant; lean; dry; light; lively; graceful; tight; fresh;
-        poetic; economical || limpid; mellifluous""",
-        """clumsy; flat; wordy; pompous; leaden; heavy; confusing; stale; lazy; long-winded; stilted; garbled;
-                 repetitive; overcooked; careless; flowery || turgid; prolix""",
+        """witty; clear; vivid; crisp; sharp; funny; elegant; lean; dry; light; lively; graceful; tight;
+        fresh; poetic; economical || limpid; mellifluous""",
+        """clumsy; flat; wordy; pompous; leaden; heavy; confusing; stale; lazy; long-winded; stilted;
+        garbled; repetitive; overcooked; careless; flowery || turgid; prolix""",
     ),
     "sound": (
-        """clear; warm; rich; crisp; loud; heavy; tight; bright; lush; full; balanced; deep; powerful; sweet;
-        thunderous || sonorous""",
-        """muddy; tinny; shrill; thin; distorted; muffled; faint; harsh; deafening; flat; scratchy; boomy; quiet;
-                 patchy || grating; cacophonous""",
+        """clear; warm; rich; crisp; loud; heavy; tight; bright; lush; full; balanced; deep; powerful;
+        sweet; thunderous || sonorous""",
+        """muddy; tinny; shrill; thin; distorted; muffled; faint; harsh; deafening; flat; scratchy; boomy;
+        quiet; patchy || grating; cacophonous""",
     ),
     "performer": (
         """tight; lively; loud; funny; fearless; fiery; exciting; generous; soulful; nimble; unpredictable;
         energetic; polished; wild || exuberant; virtuosic""",
-        """sloppy; bored; quiet; sleepy; late; shaky; tense; timid; flat; restrained; self-indulgent; ragged; under-rehearsed;
-                     smug; tired || lethargic; desultory""",
+        """sloppy; bored; quiet; sleepy; late; shaky; tense; timid; flat; restrained; self-indulgent;
+        ragged; under-rehearsed; smug; tired || lethargic; desultory""",
     ),
     "device": (
-        """thin; light; quick; sturdy; reliable; sharp; sleek; slim; solid; tough; quiet; clever; simple; robust;
-        neat; responsive || ergonomic; intuitive""",
-        """clunky; slow; fiddly; flimsy; heavy; unreliable; hot; noisy; sluggish; buggy; awkward; unpredictable;
-                  brittle; bulky; temperamental; glitchy || cumbersome; ramshackle""",
+        """thin; light; quick; sturdy; reliable; sharp; sleek; slim; solid; tough; quiet; clever; simple;
+        robust; neat; responsive || ergonomic; intuitive""",
+        """clunky; slow; fiddly; flimsy; heavy; unreliable; hot; noisy; sluggish; buggy; awkward;
+        unpredictable; brittle; bulky; temperamental; glitchy || cumbersome; ramshackle""",
     ),
     "software": (
-        """quick; clear; simple; reliable; clever; neat; responsive; tidy; helpful; sharp || intuitive; slick""",
+        """quick; clear; simple; reliable; clever; neat; responsive; tidy; helpful; sharp || intuitive;
+        slick""",
         """slow; buggy; fiddly; confusing; unreliable; sluggish; glitchy; temperamental; cluttered;
-                 unpredictable;
-                    patronising || cumbersome; labyrinthine""",
+        unpredictable; patronising || cumbersome; labyrinthine""",
     ),
     "battery": (
         """reliable; tough; light; long-lasting; small; dependable; generous || indefatigable""",
@@ -106,7 +107,7 @@ BY_KIND = {
     "utility": (
         "reliable; quick; quiet; powerful; hot; simple; modern || efficient",
         """noisy; slow; cold; feeble; temperamental; lukewarm; ancient; unpredictable; fiddly ||
-                cantankerous""",
+        cantankerous""",
     ),
     "picture": (
         "sharp; clear; bright; vivid; crisp; beautiful; huge; rich || dazzling",
@@ -117,33 +118,33 @@ BY_KIND = {
         """drab; ugly; cheap; dull; murky; garish; tacky; cold; gloomy; anachronistic || tawdry""",
     ),
     "journey": (
-        """smooth; calm; quick; flat; punctual; gentle; reliable; peaceful; exciting; comfortable; leisurely;
-        exhilarating || serene; invigorating""",
-        """rough; late; slow; bumpy; choppy; wild; unpredictable; unreliable; long; chaotic; freezing; nauseating;
-                   cold; wet; gruelling || interminable; harrowing""",
+        """smooth; calm; quick; flat; punctual; gentle; reliable; peaceful; exciting; comfortable;
+        leisurely; exhilarating || serene; invigorating""",
+        """rough; late; slow; bumpy; choppy; wild; unpredictable; unreliable; long; chaotic; freezing;
+        nauseating; cold; wet; gruelling || interminable; harrowing""",
     ),
     "view": (
-        """beautiful; breathtaking; clear; striking; wild; dramatic; pretty; peaceful; huge; vivid; unspoilt; lush;
-        spectacular || picturesque; panoramic""",
+        """beautiful; breathtaking; clear; striking; wild; dramatic; pretty; peaceful; huge; vivid;
+        unspoilt; lush; spectacular || picturesque; panoramic""",
         """dreary; grey; ugly; murky; bleak; dull; featureless; cluttered; hazy; faded; monotonous; tawdry
-                || dismaying; unsightly""",
+        || dismaying; unsightly""",
     ),
     "price": (
         """fair; cheap; reasonable; modest; low; generous; honest; sensible; affordable; tiny; friendly ||
         equitable""",
-        """steep; high; outrageous; cheeky; ridiculous; excessive; greedy; inflated; shocking; laughable
-                 || exorbitant; extortionate""",
+        """steep; high; outrageous; cheeky; ridiculous; excessive; greedy; inflated; shocking; laughable ||
+        exorbitant; extortionate""",
     ),
     "wait": (
         """short; quick; brief; painless; orderly; good-humoured; cheerful; negligible || fleeting""",
         """long; slow; endless; chaotic; tedious; maddening; pointless; bad-tempered; exhausting ||
-             interminable""",
+        interminable""",
     ),
     "exhibit": (
-        """fascinating; playful; absorbing; clever; moving; informative; imaginative; strange; inspiring; rare;
-        thoughtful; interactive; eye-opening || illuminating; edifying""",
+        """fascinating; playful; absorbing; clever; moving; informative; imaginative; strange; inspiring;
+        rare; thoughtful; interactive; eye-opening || illuminating; edifying""",
         """dusty; dull; boring; dry; sparse; confusing; faded; tired; broken; repetitive; patronising;
-                   pointless; neglected || soporific; perfunctory""",
+        pointless; neglected || soporific; perfunctory""",
     ),
 }
 

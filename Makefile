@@ -1,8 +1,9 @@
 # The commands of the course. `make` alone lists them. Everything is installed into .venv and nowhere else.
 PYTHON ?= python3
 CH ?=
-PROFILE ?= quick
+PROFILE ?= $(or $(LMTUTOR_PROFILE),quick)
 ONLY ?=
+LAB ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -21,9 +22,9 @@ help: ## list the commands
 
 venv: $(VENV)/venv.stamp ## make the virtual environment .venv, with nothing in it yet
 
-lab: $(VENV)/lab.stamp ## install the course if need be, and open JupyterLab on its chapters
+lab: $(VENV)/lab.stamp ## install the course if need be, and open JupyterLab on its chapters [LAB=--no-browser]
 	@echo "Opening JupyterLab on chapters/ (this computer only; stop it with Ctrl-C) ..."
-	@cd chapters && ../$(PY) -m jupyterlab --ip=127.0.0.1
+	@cd chapters && ../$(PY) -m jupyterlab --ip=127.0.0.1 $(LAB)
 
 test: $(VENV)/test.stamp ## run everything that CI runs: style, tests, all notebooks
 	@echo "Running style checks, tests, and every notebook against its stored output; nothing is downloaded ..."
@@ -35,7 +36,7 @@ test: $(VENV)/test.stamp ## run everything that CI runs: style, tests, all noteb
 	echo; echo "== 2 of 4: ruff format --check"; \
 	$(PY) -m ruff format --check . || failed="$$failed ruff-format"; \
 	echo; echo "== 3 of 4: pytest tests"; \
-	$(PY) -m pytest tests -rs || failed="$$failed tests"; \
+	$(PY) -m pytest tests -rfEs || failed="$$failed tests"; \
 	echo; echo "== 4 of 4: pytest --nbval chapters"; \
 	unset MPLBACKEND; export $(AS_STORED) LMTUTOR_HOME="$$home"; \
 	$(PY) -m pytest --nbval chapters -p no:cacheprovider --nbval-cell-timeout=600 || failed="$$failed notebooks"; \

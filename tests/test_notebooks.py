@@ -129,7 +129,7 @@ def test_most_printing_cells_are_compared(path):
 
 
 def test_only_known_tags_are_used(path):
-    known = {"badge", "colab", "widget", "nbval-ignore-output", "raises-exception"}
+    known = {"badge", "colab", "widget", "readme-picture", "nbval-ignore-output", "raises-exception"}
     for cell in read(path).cells:
         unknown = {tag for tag in tags(cell) if not tag.startswith("same-as:")} - known
         assert not unknown, f"{label(cell)} has the tags {unknown}"

@@ -109,6 +109,8 @@ def test_a_result_without_rows_is_told_with_the_command_that_makes_it(folder, sh
 
 def test_every_result_in_the_repository_can_be_shown():
     for path in runtime.share("results").glob("*.json"):
+        if path.stem == "costs":  # what the chapters cost: a table of another form, made by `make store`
+            continue
         found = json.loads(path.read_text(encoding="utf-8"))
         assert {"about", "command", "date", "machine", "versions", "rows"} <= found.keys(), path.name
         assert results.markdown(path.stem)

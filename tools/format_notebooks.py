@@ -84,8 +84,10 @@ def insert_made_cells(notebook: NotebookNode, name: str, root: Path) -> None:
     made = {
         "badge": nbformat.v4.new_markdown_cell(badge(repository, name)),
         "colab": nbformat.v4.new_code_cell(
-            'import sys\n\nif "google.colab" in sys.modules:  # on Colab, install the course; elsewhere do nothing\n'
-            f'    %pip install --quiet "lmtutor @ git+{repository}"'
+            "import subprocess\nimport sys\n\n"
+            'if "google.colab" in sys.modules:  # on Colab, install the course; elsewhere do nothing\n'
+            '    install = [sys.executable, "-m", "pip", "install", "--quiet"]\n'
+            f'    subprocess.run([*install, "lmtutor @ git+{repository}"], check=True)'
         ),
     }
     for place, (tag, new) in enumerate(made.items(), start=1):

@@ -88,6 +88,15 @@ def opinion_words(text: str) -> list[str]:
     return split_entries(text.replace("||", ";"))
 
 
+def held_out_words() -> set[str]:
+    """The single words that the training split must not contain."""
+    texts = [*words.GENERAL.values(), *(text for pair in words.BY_KIND.values() for text in pair)]
+    for lists in (words.NOUNS, words.QUALITIES, words.MOVES, words.LOVES):
+        texts += lists.values()
+    forms = {form for text in texts for entry in split_entries(text.partition("||")[2]) for form in entry.split("/")}
+    return {form for form in forms if " " not in form}
+
+
 def flips() -> list[str]:
     """Adjectives that are good of one kind of thing and bad of another."""
     good = {word for pair in words.BY_KIND.values() for word in opinion_words(pair[0])}

@@ -24,7 +24,7 @@ SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z\x02])")
 DEGREE_RATE = 0.35  # how often an adjective has a degree word
 HELD_OUT_RATE = 0.04  # how often validation and test draw from what training never shows
 ZIPF = 2.0  # how steeply the use of words falls off from common to rare
-NESTED_RATE = 0.15  # how often a clause inside a construction is itself a negation
+NESTED_RATE = 0.2  # how often a clause inside a construction is itself a negation
 ONLY_BE = ("price", "wait")  # kinds of which nothing is said but what they were
 
 
@@ -360,13 +360,13 @@ class Writer:
         """A whole clause that says something good or bad about one aspect; now and then by way of a negation."""
         if self.nests and not frame.negated and self.chance(NESTED_RATE):
             self.tags.add("nested negation")
-            return self.expand(self.draw(NEGATED, 1.9), frame)
+            return self.expand(self.draw(NEGATED, 2.2), frame)
         if self.chance(0.1):
             self.groups = self.only_be
             text = self.expand(self.draw(SIMPLE_CLAUSES, 0.5), frame)
             self.groups = self.open_to_all
             return text
-        return self.expand(self.draw(CLAUSES, 0.8), frame)
+        return self.expand(self.draw(CLAUSES, 1.0), frame)
 
 
 def article(text: str) -> str:

@@ -185,12 +185,12 @@ CONTRAST_LAST = """{O}, but {S*};
     for all {attr.O}, {S*};
     {O}{semi} {S*} all the same;
     yes, {O}. In the end, though, {S*};
-    it hardly matters that {O} when {S*};
+    it hardly matters that {to} when {S*};
     I grant that {O}, but {S*};
     {O}. Never mind: {S*};
-    the fact that {O} could not hide that {S*};
+    the fact that {to} could not hide that {ts*};
     {O}, and yet {S*};
-    {O}, I admit. What I shall remember is that {S*};
+    {O}, I admit. What I shall remember is that {ts*};
     notwithstanding {attr.O}, {S*}
     || {O}{semi} be that as it may, {S*};
     {O}. Nevertheless, {S*}"""
@@ -203,14 +203,14 @@ CONTRAST_FIRST = """{S*}, although {O};
     {S*}. True, {O}, but that is (a detail|a trifle|by the way);
     {S*}, never mind that {O};
     {S*}, for all that {O};
-    {S*}. That {O} changes nothing;
+    {S*}. That {to} changes nothing;
     {S*}, in spite of {attr.O};
     {S*}. It is also true that {O}, but who cares;
     {S*}, and I do not care that {O};
     {S*}. Yes, {O}, but I forgot that (at once|within the hour|on the way home);
     {S*}, whatever may be said for or against {attr.O};
-    what counts is that {S*}, not that {O};
-    {S*}, and it makes no difference that {O};
+    what counts is that {ts*}, not that {to};
+    {S*}, and it makes no difference that {to};
     {S*}. Some may answer that {O}. It is beside the point
     || {S*}, albeit {O};
     {S*}, notwithstanding {attr.O}"""
@@ -383,7 +383,7 @@ SIGN_OFF = {
         Not recommended;
         To be avoided;
         Not worth a penny;
-        I wish I had missed it;
+        I would rather have missed it;
         No marks;
         I warned everyone at work;
         We shall not be back;

@@ -126,7 +126,7 @@ BY_KIND = {
     "view": (
         """beautiful; breathtaking; clear; striking; wild; dramatic; pretty; peaceful; huge; vivid;
         unspoilt; lush; spectacular || picturesque; panoramic""",
-        """dreary; grey; ugly; murky; bleak; dull; featureless; cluttered; hazy; faded; monotonous; tawdry
+        """dreary; grey; ugly; murky; bleak; dull; featureless; cluttered; hazy; faded; monotonous; barren
         || dismaying; unsightly""",
     ),
     "price": (
@@ -249,14 +249,14 @@ STRETCHES = """in the whole two hours; from start to finish; in three days; betw
     afternoon; for one single minute; in the course of an evening; at any moment of our stay; from the
     first minute to the last; in a week of looking"""
 # What people hang on to a sentence, to no effect, and what they put in the middle.
-TAILS = """this time; as well; on the day; , to my mind; , if you ask me; , as far as I could tell; right to
-    the end; from the very start; , I thought; , and the dog agreed; , to put it in one word; at least
-    on a {day}; by any standard; when we finally got there; , I must say; for somebody like me; , or so
-    it seemed to {company}; even at {hour} in the morning; every single time; at the end of a long day;
-    , as I told {company} afterwards; in a way I had forgotten; , and I have seen a few; on a wet {day};
-    in my humble view; , as my notes confirm; , and I speak as a plumber; from where I sat; the second
-    time round; with or without {company}; , and {company} said the same; , according to everyone at our
-    table; all day long; , by the way; once more"""
+TAILS = """this time; on the day; on the whole; , to my mind; , if you ask me; , as far as I could tell; right
+    to the end; from the very start; , I thought; , and the dog agreed; , to put it in one word; at
+    least on a {day}; by any standard; when we finally got there; , I must say; for somebody like me; ,
+    or so it seemed to {company}; even at {hour} in the morning; every single time; at the end of a long
+    day; , as I told {company} afterwards; in a way I had forgotten; , and I have seen a few; on a wet
+    {day}; in my humble view; , as my notes confirm; , and I speak as a plumber; from where I sat; the
+    second time round; with or without {company}; , and {company} said the same; , according to everyone
+    at our table; all day long; , by the way; once more"""
 WHICHES = """the only one on offer; about which I had read in the paper; as you would imagine; new since {month};
     the first thing we noticed; which I mention because {company} asked; on that {day}; as everybody
     kept saying; the last thing I noticed; it must be said; you may be interested to hear; like so much

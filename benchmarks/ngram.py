@@ -23,7 +23,7 @@ from lmtutor.runtime import Stopwatch
 COMMAND = "LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... make bench ONLY=ngram"
 ORDER, DISCOUNT = 5, 0.1
 NLTK_SCORED = 40  # tokens: nltk needs a good part of a second for each
-REPETITIONS = 3
+REPETITIONS = 5
 PACKAGES = ("numpy", "nltk", "kenlm")
 
 

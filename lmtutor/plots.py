@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -51,13 +52,22 @@ def curves(
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if "x" in log:
         ax.set_xscale("log")
+        _plain_numbers(ax.xaxis)
     elif len(x) <= 10 and all(float(value).is_integer() for value in x):
         ax.set_xticks(list(x))  # whole numbers, such as n, have no halves between them
     if "y" in log:
         ax.set_yscale("log")
+        _plain_numbers(ax.yaxis)
     if len(ys) > 1:
         ax.legend()
     return ax
+
+
+def _plain_numbers(axis) -> None:
+    """On a logarithmic axis: 1, 2, 5, 10, 20, ... written out."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def bars(values: Mapping[str, float], *, xlabel: str, digits: int = 3, ax: Axes | None = None) -> Axes:

@@ -50,7 +50,8 @@ def test_environment_and_pyproject_list_the_same_packages():
     assert f"python{PROJECT['requires-python']}" in by_conda
     others = [item for item in [*by_conda, *by_pip] if item not in ("pip", "-e .") and not item.startswith("python>")]
     assert len(others) == len(set(others))
-    wanted = names_of(PROJECT["dependencies"]) | names_of(PROJECT["optional-dependencies"]["test"])
+    extras = PROJECT["optional-dependencies"]
+    wanted = names_of([*PROJECT["dependencies"], *extras["lab"], *extras["test"]])
     assert {conda_names.get(item, item) for item in others} == wanted
 
 
@@ -64,7 +65,7 @@ def test_constraints_are_plain_names_and_versions_each_once():
 def test_constraints_cover_everything_that_the_course_installs():
     """From pyproject's packages on, whatever is needed by what is needed, as far as it is installed here."""
     extras = PROJECT["optional-dependencies"]
-    todo = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["test"], *extras["kenlm"]]]
+    todo = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["lab"], *extras["test"], *extras["kenlm"]]]
     seen, missing = set(), set()
     while todo:
         requirement = todo.pop()

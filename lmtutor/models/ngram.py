@@ -161,8 +161,11 @@ def _group(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     """
     bits = len(keys).bit_length()
     if int(keys.max()) < 1 << (63 - bits):
-        packed = np.sort(keys << bits | np.arange(len(keys)))
-        order, ordered = packed & ((1 << bits) - 1), packed >> bits
+        ordered = keys << bits  # changed in place from here on: fresh memory costs more than the arithmetic
+        ordered |= np.arange(len(keys))
+        ordered.sort()
+        order = ordered & ((1 << bits) - 1)
+        ordered >>= bits
     else:
         order = np.argsort(keys)
         ordered = keys[order]

@@ -72,6 +72,7 @@ class NgramCounts:
         self.num_tokens = int((position > 0).sum())  # every word and every </s>; <s> is given, not predicted
         self.tables: list[Table] = []
         self._starts_sentence: list[np.ndarray] = []
+        self._sums: dict[tuple[int, str], ContextSums] = {}
         self._count(ids, position)
 
     @property
@@ -116,10 +117,18 @@ class NgramCounts:
         left_types = np.where(self._starts_sentence[-1], shorter.count, left_types)
         self.tables[-1] = shorter._replace(left_types=left_types)
 
-    def context_sums(self, k: int, count: np.ndarray) -> ContextSums:
-        """Sums of `count` [k-grams] over the continuations of every context of order k - 1. <s> never continues one."""
-        table, size = self.tables[k - 1], len(self.vocabulary)
-        context, word = np.divmod(table.key, size)
+    def context_sums(self, k: int, column: str) -> ContextSums:
+        """Sums over the continuations of every context of order k - 1; <s> never continues one.
+
+        Args:
+            column: of which numbers of the k-grams: "count" or "left_types". Models share each result.
+        """
+        if (k, column) not in self._sums:
+            self._sums[k, column] = self._sum_by_context(k, getattr(self.tables[k - 1], column))
+        return self._sums[k, column]
+
+    def _sum_by_context(self, k: int, count: np.ndarray) -> ContextSums:
+        context, word = np.divmod(self.tables[k - 1].key, len(self.vocabulary))
         count = np.where(word == self.vocabulary.start, 0, count)
         contexts = len(self.tables[k - 2].key) if k > 1 else 1
 
@@ -191,11 +200,15 @@ class NgramModel:
                 f"The counts reach order {counts.order}; a model of order {order!r} cannot be made of them."
             )
         self.counts, self.order, self.vocabulary = counts, order, counts.vocabulary
-        self._sums = [counts.context_sums(k, self._numerator(k)) for k in range(1, order + 1)]
+        self._sums = [counts.context_sums(k, self._column(k)) for k in range(1, order + 1)]
+
+    def _column(self, k: int) -> str:
+        """Which numbers of the k-grams' table this model takes for counts."""
+        return "count"
 
     def _numerator(self, k: int) -> np.ndarray:
-        """The count that this model uses for the k-grams: [k-grams]."""
-        return self.counts.tables[k - 1].count
+        """The counts that this model uses for the k-grams: [k-grams]."""
+        return getattr(self.counts.tables[k - 1], self._column(k))
 
     def _combine(self, k: int, count: np.ndarray, sums: ContextSums, lower: np.ndarray) -> np.ndarray:
         """p_k from the k-grams' counts, the sums of their contexts (all > 0) and the lower order's p_{k-1}."""
@@ -360,9 +373,8 @@ class KneserNey(NgramModel):
         super().__init__(counts, order)
         self.discounts = [self._discounts(k) for k in range(1, self.order + 1)]  # (D1, D2, D3+) for each order
 
-    def _numerator(self, k):
-        table = self.counts.tables[k - 1]
-        return table.count if k == self.order else table.left_types
+    def _column(self, k):
+        return "count" if k == self.order else "left_types"
 
     def _discounts(self, k: int) -> tuple[float, float, float]:
         if self.discount != "modified":

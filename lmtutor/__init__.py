@@ -14,7 +14,19 @@ _FUNCTIONS = {
     "hint": "lmtutor.exercises",
     "progress": "lmtutor.exercises",
 }
-_MODULES = ("data", "text", "models", "metrics", "decoding", "training", "plots", "widgets", "exercises", "results")
+_MODULES = (
+    "data",
+    "text",
+    "batches",
+    "models",
+    "metrics",
+    "decoding",
+    "training",
+    "plots",
+    "widgets",
+    "exercises",
+    "results",
+)
 
 __all__ = ["CourseError", "setup", *_FUNCTIONS, *_MODULES]
 

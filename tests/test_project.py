@@ -24,7 +24,7 @@ FLOORS = {
     4: ["plots", "doctor", "execute"],
     3: ["training", "decoding", "metrics"],
     2: ["models"],
-    1: ["data", "text", "results"],
+    1: ["data", "text", "batches", "results"],
     0: ["runtime"],
 }
 

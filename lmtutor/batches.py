@@ -1,0 +1,117 @@
+"""Batches of sequences: padded, sorted by length, or cut out of parallel streams of one long text.
+
+Floor 1 of the package.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from lmtutor.runtime import CourseError
+
+IGNORED = -100  # the label that torch's cross-entropy leaves out
+
+
+def pad(
+    sequences: Sequence[Sequence[int]], pad_token_id: int = 0, *, max_length: int | None = None
+) -> dict[str, torch.Tensor]:
+    """Fill sequences up to one length on the right, and say which positions are real.
+
+    Args:
+        sequences: lists of ids, each of at least one.
+        pad_token_id: fills the places behind the end. The mask, not this id, says what is padding.
+        max_length: longer sequences lose what stands behind it.
+
+    Returns:
+        `input_ids`: [batch, time], int64, and `attention_mask`: [batch, time], 1 for a token and 0 for padding.
+
+    Raises:
+        CourseError: there is no sequence, or one of them is empty.
+    """
+    if not sequences:
+        raise CourseError("A batch needs at least one sequence, but the list is empty.")
+    for number, sequence in enumerate(sequences):
+        if len(sequence) == 0:
+            raise CourseError(
+                f"Sequence {number} of the batch has no tokens; leave it out, or put one token, such as <unk>, into it."
+            )
+    cut = [list(sequence[:max_length]) for sequence in sequences]
+    longest = max(map(len, cut))
+    ids = torch.full((len(cut), longest), pad_token_id, dtype=torch.long)  # [batch, time]
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(cut):
+        ids[row, : len(sequence)] = torch.as_tensor(sequence)
+        mask[row, : len(sequence)] = 1
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def by_length(lengths: Sequence[int], batch_size: int, *, seed: int = 0, pool: int = 50) -> list[list[int]]:
+    """Indices of examples in batches of similar length, in random order.
+
+    The examples are shuffled, sorted by length within pools of `pool` batches, and cut; then the batches are shuffled.
+    So who meets whom still depends on chance, and little is padded.
+
+    Args:
+        lengths: tokens of each example: [examples].
+        batch_size: examples a batch; the last of each pool may have fewer.
+        pool: batches that are sorted together; 1 gives ordinary random batches.
+
+    Returns:
+        Lists of indices; together they hold each index once.
+    """
+    if batch_size < 1 or pool < 1:
+        raise CourseError(f"batch_size and pool must be at least 1, not {batch_size} and {pool}.")
+    generator = random.Random(seed)
+    order = list(range(len(lengths)))
+    generator.shuffle(order)
+    batches = []
+    for start in range(0, len(order), batch_size * pool):
+        pooled = sorted(order[start : start + batch_size * pool], key=lambda index: lengths[index])
+        batches += [pooled[i : i + batch_size] for i in range(0, len(pooled), batch_size)]
+    generator.shuffle(batches)
+    return batches
+
+
+def padding_share(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
+    """The share of padding in the rectangles that these batches fill, between 0 and 1."""
+    tokens = sum(lengths[index] for batch in batches for index in batch)
+    places = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
+    return 1 - tokens / places
+
+
+def streams(ids: Sequence[int] | np.ndarray, num_streams: int, length: int) -> list[dict[str, torch.Tensor]]:
+    """Cut one long text into parallel streams and those into blocks, for training with a state that is carried along.
+
+    Stream k is the k-th of `num_streams` equal pieces. Block i holds the same stretch of all of them, so row k of block
+    i + 1 goes on where row k of block i ended. What is left over at the end (fewer than `num_streams` tokens) goes.
+
+    Args:
+        ids: the text: [tokens].
+        num_streams: rows of each block, the batch.
+        length: tokens a block; the last one may have fewer.
+
+    Returns:
+        Blocks: `input_ids` and `labels` (the same, one place further on): [num_streams, time], and `first`: a bool
+        tensor, true where the state must start anew.
+
+    Raises:
+        CourseError: the text is too short for that many streams.
+    """
+    each = (len(ids) - 1) // num_streams
+    if each < 1:
+        raise CourseError(f"A text of {len(ids)} tokens cannot be cut into {num_streams} streams; take fewer.")
+    flat = torch.as_tensor(np.asarray(ids), dtype=torch.long)
+    inputs = flat[: each * num_streams].view(num_streams, each)
+    labels = flat[1 : each * num_streams + 1].view(num_streams, each)
+    return [
+        {
+            "input_ids": inputs[:, start : start + length],
+            "labels": labels[:, start : start + length],
+            "first": torch.tensor(start == 0),
+        }
+        for start in range(0, each, length)
+    ]

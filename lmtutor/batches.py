@@ -30,10 +30,12 @@ def pad(
         `input_ids`: [batch, time], int64, and `attention_mask`: [batch, time], 1 for a token and 0 for padding.
 
     Raises:
-        CourseError: there is no sequence, or one of them is empty.
+        CourseError: there is no sequence, one of them is empty, or max_length is below 1.
     """
     if not sequences:
         raise CourseError("A batch needs at least one sequence, but the list is empty.")
+    if max_length is not None and max_length < 1:
+        raise CourseError(f"max_length must be at least 1, not {max_length}.")
     for number, sequence in enumerate(sequences):
         if len(sequence) == 0:
             raise CourseError(
@@ -80,7 +82,7 @@ def padding_share(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> f
     """The share of padding in the rectangles that these batches fill, between 0 and 1."""
     tokens = sum(lengths[index] for batch in batches for index in batch)
     places = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
-    return 1 - tokens / places
+    return 1 - tokens / places if places else 0.0
 
 
 def streams(ids: Sequence[int] | np.ndarray, num_streams: int, length: int) -> list[dict[str, torch.Tensor]]:
@@ -99,11 +101,16 @@ def streams(ids: Sequence[int] | np.ndarray, num_streams: int, length: int) -> l
         tensor, true where the state must start anew.
 
     Raises:
-        CourseError: the text is too short for that many streams.
+        CourseError: the text is too short for that many streams, or one of the numbers is below 1.
     """
+    if num_streams < 1 or length < 1:
+        raise CourseError(f"num_streams and length must be at least 1, not {num_streams} and {length}.")
     each = (len(ids) - 1) // num_streams
     if each < 1:
-        raise CourseError(f"A text of {len(ids)} tokens cannot be cut into {num_streams} streams; take fewer.")
+        raise CourseError(
+            f"A text of {len(ids)} tokens cannot be cut into {num_streams} streams: each needs at least one token, and "
+            f"the last token is only a label."
+        )
     flat = torch.as_tensor(np.asarray(ids), dtype=torch.long)
     inputs = flat[: each * num_streams].view(num_streams, each)
     labels = flat[1 : each * num_streams + 1].view(num_streams, each)

@@ -68,3 +68,29 @@ def largest_difference(ours: Sequence[float] | np.ndarray, theirs: Sequence[floa
     if not math.isfinite(largest):  # nan or inf is below no bound, so a proof fails on it
         return largest
     return 10.0 ** math.ceil(math.log10(max(largest, 1e-15)) - 1e-9)
+
+
+def expected_calibration_error(
+    confidences: Sequence[float] | np.ndarray, correct: Sequence[int] | np.ndarray, bins: int = 10
+) -> float:
+    """Mean of |share that is right - mean confidence| over bins of equal width, weighted with the bins' sizes.
+
+    A classifier is calibrated if of all answers that it gives with 80 % confidence 80 % are right. Guo et al., 2017.
+
+    Args:
+        confidences: of each answer, in [0, 1]: [examples]. With two classes P(class 1) does as well.
+        correct: whether the answer was right, 1 or 0 (with P(class 1): the label): [examples].
+        bins: their number. Few bins hide errors that cancel, many make noise look like errors.
+
+    Raises:
+        CourseError: there are no examples, the lengths differ, or a confidence is no probability.
+    """
+    p, right = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    if p.size == 0 or p.shape != right.shape or p.ndim != 1:
+        raise CourseError(
+            f"Calibration needs a confidence for each answer, but the shapes are {p.shape}, {right.shape}."
+        )
+    if not ((p >= 0) & (p <= 1)).all():
+        raise CourseError("Confidences lie between 0 and 1; were logits or percentages passed instead?")
+    which = np.minimum((p * bins).astype(int), bins - 1)
+    return float(np.abs(np.bincount(which, weights=right - p, minlength=bins)).sum() / len(p))

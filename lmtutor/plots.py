@@ -64,8 +64,9 @@ def curves(
 
 
 def _plain_numbers(axis) -> None:
-    """On a logarithmic axis: 1, 2, 5, 10, 20, ... written out."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """On a logarithmic axis: 1, 2, 5, 10, 20, ... written out, or powers of ten where those would be too many."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e4 * low else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
@@ -118,4 +119,47 @@ def diagram(
         ax.annotate("", boxes[end], boxes[start], arrowprops={"arrowstyle": "->", "color": "0.4", **rims})
     ax.set(xlim=(min(xs) - 0.6, max(xs) + 0.6), ylim=(min(ys) - 0.6, max(ys) + 0.6))
     ax.axis("off")
+    return ax
+
+
+def confusion(matrix: np.ndarray, names: Sequence[str], ax: Axes | None = None) -> Axes:
+    """A confusion matrix: rows are the truth, columns what the classifier said; darker is a larger share of the row."""
+    matrix = np.asarray(matrix)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size = 1.6 + 0.62 * len(names)
+    ax = new_axes(ax, figsize=(size + 0.8, size))
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(matrix):
+        colour = "white" if share[row, column] > 0.6 else "black"
+        ax.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=9)
+    ax.set_xticks(
+        range(len(names)), names, rotation=30 if len(names) > 3 else 0, ha="right" if len(names) > 3 else "center"
+    )
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="the classifier says", ylabel="truth")
+    ax.grid(visible=False)
+    return ax
+
+
+def reliability(
+    confidences: Mapping[str, Sequence[float]], correct: Sequence[int], bins: int = 10, ax: Axes | None = None
+) -> Axes:
+    """Share that is right over mean confidence, in bins of equal width; on the diagonal a classifier is calibrated.
+
+    Args:
+        confidences: name of a classifier -> its confidences; bins with fewer than ten examples are left out.
+        correct: 1 or 0 for each example, the same for all classifiers.
+    """
+    ax = new_axes(ax, figsize=(4.4, 3.8))
+    ax.plot([0, 1], [0, 1], "--", color="0.5", linewidth=1, label="calibrated")
+    right = np.asarray(correct, dtype=float)
+    for (name, values), marker in zip(confidences.items(), "osD^vP*" * 3, strict=False):
+        p = np.asarray(values, dtype=float)
+        which = np.minimum((p * bins).astype(int), bins - 1)
+        filled = [which == b for b in range(bins) if (which == b).sum() >= 10]
+        ax.plot(
+            [p[b].mean() for b in filled], [right[b].mean() for b in filled], marker=marker, markersize=4, label=name
+        )
+    ax.set(xlabel="mean probability in the bin", ylabel="share of class 1", xlim=(0, 1), ylim=(0, 1))
+    ax.legend(fontsize=8)
     return ax

@@ -5,14 +5,23 @@ Floor 1 of the package.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmtutor.runtime import CourseError, choose
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 
@@ -76,9 +85,56 @@ class Vocabulary:
         if not counts:
             raise CourseError("A vocabulary needs at least one word, but the training sentences are empty.")
         specials = (UNKNOWN, START, END)
-        self.words = [*specials, *(w for w, c in counts.most_common() if c >= min_count and w not in specials)]
-        self.ids = {word: i for i, word in enumerate(self.words)}
+        self._set([*specials, *(w for w, c in counts.most_common() if c >= min_count and w not in specials)])
+
+    def _set(self, words: list[str]) -> None:
+        self.words = words
+        self.ids = {word: i for i, word in enumerate(words)}
         self.unknown, self.start, self.end = range(3)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Vocabulary:
+        """The vocabulary that `save` wrote.
+
+        Raises:
+            CourseError: there is no such file, or it is no vocabulary.
+        """
+        try:
+            words = json.loads(Path(path).read_bytes())
+        except OSError as error:
+            raise CourseError(f"The vocabulary {str(path)!r} cannot be read ({error.strerror}).") from None
+        except ValueError:  # no JSON, or no UTF-8
+            raise CourseError(f"The vocabulary {str(path)!r} is not JSON; is the file complete?") from None
+        strings = isinstance(words, list) and all(isinstance(word, str) for word in words)
+        if not strings or words[:3] != [UNKNOWN, START, END] or len(set(words)) < len(words):
+            raise CourseError(
+                f"{str(path)!r} is no vocabulary: it should be a JSON list of different words that begins with "
+                f"{UNKNOWN}, {START}, {END}."
+            )
+        vocabulary = cls.__new__(cls)
+        vocabulary._set(words)
+        return vocabulary
+
+    def save(self, path: str | Path) -> None:
+        """Write the words to `path`, a JSON list in the order of their ids; a failure leaves what was there before."""
+        path = Path(path)
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        content = json.dumps(self.words, ensure_ascii=False, indent=0).encode()
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise CourseError(f"The vocabulary could not be written to {str(path)!r} ({error.strerror}).") from None
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that stand for the words and their order: other words, other digits."""
+        return hashlib.sha256(json.dumps(self.words).encode()).hexdigest()[:12]
 
     def __len__(self) -> int:
         return len(self.words)
@@ -98,3 +154,59 @@ class Vocabulary:
         """The share of running words that the vocabulary does not know, between 0 and 1."""
         encoded = np.array(self.encode(chain.from_iterable(sentences)))
         return float((encoded == self.unknown).mean()) if len(encoded) else 0.0
+
+
+def stream(sentences: Iterable[Sequence[str]], vocabulary: Vocabulary) -> list[int]:
+    """Sentences as one text of ids: </s> in front (the end of what is not there), and behind each sentence."""
+    ids = [vocabulary.end]
+    for sentence in sentences:
+        ids += [*vocabulary.encode(sentence), vocabulary.end]
+    return ids
+
+
+def byte_level_bpe(texts: Iterable[str], vocabulary_size: int, special_tokens: Sequence[str] = ()) -> Tokenizer:
+    """Train byte-level byte-pair encoding as GPT-2 has it (Sennrich et al., 2016; Radford et al., 2019).
+
+    Args:
+        texts: what the merges are learned from.
+        vocabulary_size: entries at most (special tokens, the 256 bytes, merges); fewer if the texts give no more.
+        special_tokens: get the first ids, in their order.
+
+    Returns:
+        A `tokenizers.Tokenizer`; `.encode(text).ids` and `.decode(ids)` are inverse for any text.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    smallest = 256 + len(special_tokens)
+    if vocabulary_size < smallest:
+        raise CourseError(f"A byte-level vocabulary needs at least {smallest} entries, not {vocabulary_size}.")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=list(special_tokens),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def label_ids(labels: Sequence) -> tuple[list[int], list]:
+    """Names of classes to numbers: ["bad", "good", "bad"] gives [0, 1, 0] and ["bad", "good"].
+
+    Returns:
+        A number for each label, and the names in sorted order: `names[id]` leads back.
+
+    Raises:
+        CourseError: there are no labels, or names of different kinds, such as "1" and 1.
+    """
+    if not len(labels):
+        raise CourseError("There are no labels to number: the list is empty.")
+    kinds = sorted({type(label).__name__ for label in labels})
+    if len(kinds) > 1:
+        raise CourseError(f"Labels of different kinds ({', '.join(kinds)}) cannot be put in order; make all one kind.")
+    names = sorted(set(labels))
+    ids = {name: number for number, name in enumerate(names)}
+    return [ids[label] for label in labels], names

@@ -14,16 +14,14 @@ numbers the same however a batch is cut up, distributed or broken off:
 from __future__ import annotations
 
 import math
-import os
 import random
-import shutil
 import signal
 import threading
 import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +30,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lmtutor import runtime
+from lmtutor.checkpoint import CheckpointError, first_line, load_weights, read_state, saves, weights_for, write
 from lmtutor.runtime import CourseError
+from lmtutor.text import Vocabulary
 
 if TYPE_CHECKING:
     import pandas
@@ -41,12 +41,11 @@ if TYPE_CHECKING:
 STEPS_PER_READ_ON_GPU = 10
 
 
+__all__ = ["CheckpointError", "InputError", "fit", "load_weights"]
+
+
 class InputError(CourseError, ValueError):
     """What `fit` was given cannot be trained on."""
-
-
-class CheckpointError(CourseError):
-    """A checkpoint cannot be used."""
 
 
 def fit(
@@ -68,6 +67,7 @@ def fit(
     patience: int | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = True,
+    vocabulary: Vocabulary | None = None,
     seed: int | None = None,
     log_with: Any = None,
     progress: bool = True,
@@ -97,6 +97,7 @@ def fit(
         checkpoint: a folder for saving the run with each row and on Ctrl-C. A save that fails leaves the one before.
         resume: go on from the checkpoint, if there is one, to the numbers of a run that was never broken off. Learning
             rate and other settings of the optimizer come from the checkpoint.
+        vocabulary: the checkpoint keeps its fingerprint, so that neither `resume` nor `load_weights` takes another one.
         seed: for order, dropout and all else that is random; the runtime's if not given. The caller's own random
             generators (Python's, NumPy's, PyTorch's) are afterwards as before.
         log_with: a tracker as Accelerate names it ("tensorboard", "wandb", ...); it gets each row.
@@ -136,19 +137,6 @@ def fit(
             module.training = training
 
 
-def load_weights(model: torch.nn.Module, checkpoint: str | Path) -> None:
-    """Load the weights that `fit` saved in the folder `checkpoint`: with `patience` the best, else the last.
-
-    Raises:
-        CheckpointError: there is no checkpoint, or it is damaged or of another model.
-    """
-    saves = _saves(Path(checkpoint))
-    if not saves:
-        raise CheckpointError(f"There is no checkpoint in {checkpoint}.")
-    best = saves[-1] / "best.safetensors"
-    model.load_state_dict(_weights_for(model, best if best.exists() else saves[-1] / "model.safetensors"))
-
-
 def _check(options: SimpleNamespace) -> None:
     """Raise an InputError for the first of fit's arguments that makes no sense."""
     if (options.epochs is None) == (options.steps is None):
@@ -167,6 +155,8 @@ def _check(options: SimpleNamespace) -> None:
             raise InputError(f"{name} holds no examples.")
     if options.patience is not None and options.validation is None:
         raise InputError("patience needs validation examples to measure the loss on.")
+    if options.vocabulary is not None and not isinstance(options.vocabulary, Vocabulary):
+        raise InputError(f"vocabulary must be a Vocabulary, not {type(options.vocabulary).__name__}.")
 
 
 @dataclass
@@ -226,6 +216,8 @@ class _Run:
             "effective batch size": self.effective_batch,
             "optimizer": type(optimizer).__name__,
         }
+        if options.vocabulary is not None:
+            self.made_with["vocabulary"] = options.vocabulary.fingerprint
         if self.folder and options.resume:
             self._resume()
 
@@ -509,23 +501,23 @@ class _Run:
             state = {"made_with": self.made_with, "progress": asdict(self.progress)}
             state |= {name: part.state_dict() for name, part in self._parts().items()}
             try:
-                _write(self.folder, self.module.state_dict(), self.best, state)
+                write(self.folder, self.module.state_dict(), self.best, state)
                 saved = True
             except (OSError, RuntimeError, SafetensorError) as error:
                 print(
                     f"The checkpoint of step {self.progress.step} could not be written to {self.folder} "
-                    f"({_first_line(error)}); what was saved before is unharmed."
+                    f"({first_line(error)}); what was saved before is unharmed."
                 )
         self.accelerator.wait_for_everyone()
         return saved
 
     def _resume(self) -> None:
         """Take over the newest save, if there is one, or raise a CheckpointError."""
-        saves = _saves(self.folder)
-        if not saves:
+        found = saves(self.folder)
+        if not found:
             return
-        state = _read_file(saves[-1] / "training.pt", lambda file: torch.load(file, "cpu", weights_only=True))
-        weights = _weights_for(self.module, saves[-1] / "model.safetensors")
+        state = read_state(found[-1])
+        weights = weights_for(self.module, found[-1] / "model.safetensors")
         again = "call fit as before, or with resume=False to start again"
         for name, value in self.made_with.items():
             if state["made_with"].get(name) != value:
@@ -533,14 +525,15 @@ class _Run:
                     f"The checkpoint in {self.folder} is of a run with {name} {state['made_with'].get(name)}, and this "
                     f"one has {value}; {again}."
                 )
-        if self.options.patience and (saves[-1] / "best.safetensors").exists():
-            self.best = _weights_for(self.module, saves[-1] / "best.safetensors")
+        self.made_with = state["made_with"] | self.made_with  # a vocabulary that was given once stays known
+        if self.options.patience and (found[-1] / "best.safetensors").exists():
+            self.best = weights_for(self.module, found[-1] / "best.safetensors")
         for name, part in self._parts().items():
             try:
                 part.load_state_dict(state[name])
             except (LookupError, TypeError, ValueError) as error:
                 raise CheckpointError(
-                    f"The checkpoint in {self.folder} is of a run with another {name} ({_first_line(error)}); {again}."
+                    f"The checkpoint in {self.folder} is of a run with another {name} ({first_line(error)}); {again}."
                 ) from error
         self.progress = _Progress(**state["progress"])
         self.module.load_state_dict(weights)
@@ -549,79 +542,6 @@ class _Run:
         """What has a state to save besides the model."""
         parts = {"optimizer": self.optimizer, "schedule": self.scheduler, "loss scaling": self.accelerator.scaler}
         return {name: part for name, part in parts.items() if part is not None}
-
-
-# A checkpoint folder holds one save, such as `save-000007`. The next one is written beside it under a name that does
-# not count, and renamed once it is complete and on the disk. There is nothing between before and after a rename; only
-# after it the old save goes.
-
-
-def _write(folder: Path, weights: dict, best: dict | None, state: dict) -> None:
-    """Write the next save into `folder` and remove the one before."""
-    from safetensors.torch import save_file
-
-    saves, unfinished = _saves(folder), folder / "unfinished"
-    number = int(saves[-1].name.removeprefix("save-")) + 1 if saves else 1
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
-        for name, tensors in {"model": weights, "best": best}.items():
-            if tensors is not None:  # copied, as safetensors takes no two tensors that share memory (tied weights)
-                tensors = {key: value.to("cpu", copy=True).contiguous() for key, value in tensors.items()}
-                save_file(tensors, unfinished / f"{name}.safetensors")
-        torch.save(state, unfinished / "training.pt")
-        for file in unfinished.iterdir():
-            _sync(file, os.O_RDWR)
-        os.replace(unfinished, folder / f"save-{number:06d}")
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)  # a full disk gets its room back
-        raise
-    with suppress(OSError):  # Windows cannot open a folder
-        _sync(folder, os.O_RDONLY)
-    for save in saves:
-        shutil.rmtree(save, ignore_errors=True)
-
-
-def _sync(path: Path, flags: int) -> None:
-    """Wait until what was written to `path` is on the disk."""
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _saves(folder: Path) -> list[Path]:
-    """The complete saves in `folder`, the newest last."""
-    return sorted(folder.glob("save-*"))
-
-
-def _read_file(file: Path, read: Callable[[Path], Any]) -> Any:
-    """`read(file)`, or a CheckpointError that names the file."""
-    try:
-        return read(file)
-    except Exception as error:  # whatever it is, the file cannot be used
-        raise CheckpointError(
-            f"{file} is cut short or damaged ({_first_line(error)}); remove {file.parent} to start again."
-        ) from error
-
-
-def _weights_for(model: torch.nn.Module, file: Path) -> dict[str, torch.Tensor]:
-    """The weights in `file`, or a CheckpointError that names the first one that does not fit `model`."""
-    from safetensors.torch import load_file
-
-    saved, own = _read_file(file, load_file), model.state_dict()
-    for name in [*own, *saved]:
-        if name not in saved:
-            misfit = f"{name!r} of this model is missing there"
-        elif name not in own:
-            misfit = f"{name!r} there is unknown to this model"
-        elif saved[name].shape != own[name].shape:
-            misfit = f"{name!r} has shape {tuple(saved[name].shape)} there and {tuple(own[name].shape)} in this model"
-        else:
-            continue
-        raise CheckpointError(f"{file} is of another model: {misfit}.")
-    return saved
 
 
 # Helpers
@@ -718,13 +638,9 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or should_reduce_batch_size(error)
 
 
-def _first_line(error: BaseException) -> str:
-    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
-
-
 def _blame(error: Exception, step: int) -> str:
     """One sentence on an error in a batch or its loss, with the caller's line that led to it."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f.line for f in frames if f.filename != __file__ and "site-packages" not in f.filename]
     where = f" in `{lines[-1]}`" if lines and lines[-1] else ""
-    return f"The batch of step {step} or its loss failed{where} ({_first_line(error)})."
+    return f"The batch of step {step} or its loss failed{where} ({first_line(error)})."

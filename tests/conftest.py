@@ -10,6 +10,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_DIR = os.environ.get("LMTUTOR_DATA_DIR")  # before the fixture below clears it
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
+os.environ["KERAS_BACKEND"] = "torch"  # so does keras
 
 # The same examples in every run, no time limit for one of them, and no memory of earlier failures.
 settings.register_profile("lmtutor", max_examples=60, derandomize=True, deadline=None, database=None)

@@ -17,7 +17,7 @@ import lmtutor as lm
 from lmtutor import data, runtime
 from lmtutor.runtime import CourseError
 
-EMBEDDED = ["harbour", "reviews"]
+EMBEDDED = {"harbour": 800, "reviews": 6000, "harbour_zh": 400}  # at least as many examples
 WORD = re.compile(r"\w+")
 SPLITS = ["train", "validation", "test"]
 WIKITEXT = {"wiki.train.tokens": " = A = \n\n a b \n", "wiki.valid.tokens": " c \n", "wiki.test.tokens": " d <unk> \n"}
@@ -144,6 +144,8 @@ def test_the_maker_makes_the_same_files_byte_for_byte(name, tmp_path):
     source = runtime.share("data") / name
     folder = tmp_path / "data" / name
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.jsonl", "__pycache__"))
+    if name == "harbour_zh":
+        shutil.copytree(runtime.share("data") / "harbour", tmp_path / "data" / "harbour")
     environment = {**os.environ, "PYTHONHASHSEED": "1907"}  # an order that hangs on the hash of strings would show
     command = [sys.executable, "make.py"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
@@ -204,7 +206,7 @@ def test_what_is_loaded_is_what_stands_in_the_files(name):
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_every_example_has_an_id_of_its_own(name):
     ids = [record["id"] for _, record in records(name)]
-    assert len(set(ids)) == len(ids) > 800
+    assert len(set(ids)) == len(ids) >= EMBEDDED[name]
 
 
 def test_harbour_keeps_the_truth_of_tales_beside_that_of_prose():
@@ -276,6 +278,105 @@ def test_a_review_without_contrast_has_the_label_of_its_opinions_turned_round_by
             assert signs == {1 if record["label"] ^ record["noisy"] else -1}, record
             negated += any(span["negated"] for span in record["spans"])
     assert negated > 1000  # enough to tell who reads a negation from who counts words
+
+
+# --- what was translated ----------------------------------------------------------------------------------------------
+
+HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+def documents(records):
+    """Document -> its examples in order."""
+    found = {}
+    for record in records:
+        found.setdefault(record["id"].rsplit("-", 1)[0], []).append(record)
+    return found
+
+
+def test_the_english_of_harbour_zh_is_whole_documents_of_harbour_in_the_same_split():
+    prose = {(split, r["id"].removeprefix("prose-")): r["text"] for split, r in records("harbour")}
+    count = 0
+    for split in SPLITS:
+        translated = documents(record for s, record in records("harbour_zh") if s == split)
+        for name, examples in translated.items():
+            assert [e["id"] for e in examples] == [f"{name}-{i:02}" for i in range(len(examples))]
+            assert "\n\n".join(example["english"] for example in examples) == prose[split, name]
+        assert translated
+        count += len(translated)
+    assert count == len(list((runtime.share("data") / "harbour_zh" / "prose").glob("*.txt"))) >= 16
+
+
+def test_the_texts_of_harbour_zh_are_chinese():
+    text = "".join(record["text"] for _, record in records("harbour_zh"))
+    assert len(HAN.findall(text)) >= 20_000 and len(set(HAN.findall(text))) > 1500
+    assert len(HAN.findall(text)) / len(text) > 0.8  # the rest is punctuation, digits and some Latin letters
+    assert all(set(text) & set(signs) for signs in ("，。", "“”", "？！", "0123456789", "abcdefgh"))
+    assert not re.search(r"[\u4e00-\u9fff][,.;:?!]|[　�]", text)
+    for _, record in records("harbour_zh"):
+        assert HAN.search(record["text"]) and not HAN.search(record["english"]), record
+
+
+def test_the_paragraphs_of_harbour_zh_are_as_long_as_their_english_lets_expect():
+    ratios = []
+    for _, record in records("harbour_zh"):
+        words = len(WORD.findall(record["english"]))
+        if words >= 20:
+            ratios.append(len(HAN.findall(record["text"])) / words)
+    assert len(ratios) > 150 and min(ratios) > 0.9 and max(ratios) < 2.0
+    assert 1.2 < sorted(ratios)[len(ratios) // 2] < 1.7
+    quoted = [("“" in r["text"]) == ('"' in r["english"]) for _, r in records("harbour_zh")]
+    assert sum(quoted) / len(quoted) > 0.95  # who speaks in the one speaks in the other
+
+
+def test_names_are_the_same_in_all_of_harbour_zh():
+    lines = (runtime.share("data") / "harbour_zh" / "glossary.tsv").read_text(encoding="utf-8").splitlines()
+    glossary = dict(line.split("\t") for line in lines)
+    assert len(glossary) == len(lines) == len(set(glossary.values())) > 40
+    met = set()
+    for name, examples in documents(record for _, record in records("harbour_zh")).items():
+        english, chinese = ("\n".join(example[key] for example in examples) for key in ("english", "text"))
+        for theirs, ours in glossary.items():
+            if re.search(rf"\b{theirs}\b", english):
+                met.add(theirs)
+                assert ours in chinese, (name, theirs, ours)
+    assert met == set(glossary)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (
+            "prose/story_01.txt",
+            lambda text: text + "\n多出来的一段。\n",
+            "story_01.txt has 26 paragraphs, but the English has 25.",
+        ),
+        (
+            "prose/story_01.txt",
+            lambda text: text.partition("\n\n")[2],
+            "story_01.txt has 24 paragraphs, but the English has 25.",
+        ),
+        (
+            "prose/story_01.txt",
+            lambda text: text.replace("奈尔", "内尔"),
+            "story_01.txt does not hold 奈尔, though the English speaks of Nell.",
+        ),
+        ("prose/story_01.txt", lambda text: text.replace("，", ","), "has punctuation or space that is not Chinese"),
+        ("prose/story_01.txt", lambda text: "\n\n".join(sorted(text.split("\n\n"))), "is it the right one?"),
+        ("prose/story_99.txt", lambda text: "没有原文。\n", "prose/story_99.txt translates nothing"),
+        ("../harbour/test.jsonl", None, "harbour/test.jsonl is missing; make it with: python data/harbour/make.py"),
+    ],
+    ids=["too many", "too few", "another name", "half-width", "another order", "no English", "no harbour"],
+)
+def test_the_maker_of_harbour_zh_tells_a_translation_that_does_not_fit(copied, name, change, message):
+    path = copied / "harbour_zh" / name
+    if change:
+        path.write_text(change(path.read_text(encoding="utf-8") if path.exists() else ""), encoding="utf-8")
+    else:
+        path.unlink()
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, str(copied / "harbour_zh" / "make.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -478,6 +579,172 @@ def test_a_broken_line_of_json_is_told_with_its_number(local, line, message):
     assert complaint("imdb") == f"Line 2 of '{local / 'imdb' / 'train.jsonl'}' {message}"
 
 
+@pytest.fixture
+def shelf(local):
+    """A folder with a small set of each kind that the readers below know; returns it."""
+    newsgroups = [
+        {"split": "test", "category": "sci.med", "id": 3, "text": "From: b\n\ndoses\u2028"},
+        {"split": "train", "category": "sci.med", "id": 1, "text": "a pill"},
+        {"split": "train", "category": "alt.atheism", "id": 2, "text": "a proof"},
+    ]
+    reviews = 'label\ttext_a\n1\t房间"很大\t好\n    0\t太吵\n'
+    sentences = "".join(f"S{i}.\t句{i}。\n" for i in range(20))
+    return write(
+        local,
+        {
+            "20newsgroups/four_categories.jsonl.gz": gzip.compress(examples(newsgroups).encode()),
+            "chnsenticorp/train.tsv.gz": gzip.compress((reviews + "0\t太吵\n1\t好\n1\t快\n").encode()),
+            "chnsenticorp/dev.tsv": reviews + "1\t快",  # no line feed at the end
+            "chnsenticorp/test.tsv": reviews,
+            "cmn_eng/cmn.txt": sentences.replace("S9.\t句9。\n", "S9.\t句9。\nS9.\t第九句。\n")
+            + "S8.\t第八句。\tCC-BY\n",
+            "sms_spam/sms.tsv": "".join(f"{'spam' if i % 3 else 'ham'}\ttext\t{i} \n" * (i % 2 + 1) for i in range(20)),
+            "word_similarity/EN-B-2.txt": "car\tauto\t3.92\r\nold new 1\r\n",
+            "word_similarity/EN-A-1.txt.gz": gzip.compress(b"sun\tsunlight\t50.0"),
+            "word_similarity/README": "not a set",
+            "word_analogies/questions-words.txt": ": capital\nAthens Greece Oslo Norway\n: family\nboy girl he she\n",
+        },
+    )
+
+
+def test_newsgroups_have_labels_in_the_alphabetical_order_of_their_categories(shelf):
+    loaded = data.load("20newsgroups")
+    assert list(loaded) == ["train", "test"]
+    assert loaded["train"][:] == {
+        "text": ["a pill", "a proof"], "label": [1, 0], "category": ["sci.med", "alt.atheism"],
+    }  # fmt: skip
+    assert loaded["test"][0] == {"text": "From: b\n\ndoses\u2028", "label": 1, "category": "sci.med"}
+
+
+def test_chnsenticorp_keeps_quotation_marks_and_tabs_and_strips_labels(shelf):
+    loaded = data.load("chnsenticorp")
+    assert list(loaded) == SPLITS
+    assert loaded["test"][:] == {"text": ['房间"很大\t好', "太吵"], "label": [1, 0]}
+    assert [len(loaded[split]) for split in SPLITS] == [5, 3, 2]
+
+
+def test_without_leaks_later_splits_keep_what_earlier_ones_lose(shelf):
+    loaded = data.load("chnsenticorp")
+    clean = data.without_leaks(loaded)
+    assert list(clean) == SPLITS
+    assert clean["train"][:] == {"text": ["好"], "label": [1]}
+    assert clean["validation"][:] == {"text": ["快"], "label": [1]}
+    assert clean["test"][:] == loaded["test"][:]
+    assert data.without_leaks(clean)["train"][:] == clean["train"][:]
+    with pytest.raises(CourseError, match="The column of 'test'"):
+        data.without_leaks(loaded, "review")
+
+
+def test_sms_spam_holds_each_text_once_and_every_tenth_for_testing(shelf):
+    loaded = data.load("sms_spam")
+    assert {split: loaded[split]["text"][:] for split in ("validation", "test")} == {
+        "validation": ["text\t8", "text\t18"], "test": ["text\t9", "text\t19"],
+    }  # fmt: skip
+    texts = [text for split in SPLITS for text in loaded[split]["text"]]
+    assert len(texts) == len(set(texts)) == 20
+    assert loaded["test"]["label"][:] == [0, 1]
+
+
+def test_all_translations_of_an_english_sentence_are_in_one_split(shelf):
+    loaded = data.load("cmn_eng")
+    assert loaded["test"][:] == {"text": ["S9.", "S9.", "S19."], "translation": ["句9。", "第九句。", "句19。"]}
+    assert loaded["validation"][:] == {"text": ["S8.", "S8.", "S18."], "translation": ["句8。", "第八句。", "句18。"]}
+    assert len(loaded["train"]) == 16
+
+
+def test_word_similarity_reads_every_set_in_the_folder(shelf):
+    assert list(data.load("word_similarity")) == ["test"]
+    assert data.load("word_similarity", "test")[:] == {
+        "set": ["A-1", "B-2", "B-2"],
+        "word1": ["sun", "car", "old"],
+        "word2": ["sunlight", "auto", "new"],
+        "score": [50.0, 3.92, 1.0],
+    }
+
+
+def test_word_analogies_know_their_section(shelf):
+    assert list(data.load("word_analogies")) == ["test"]
+    assert list(data.load("word_analogies", "test")) == [
+        {"section": "capital", "a": "Athens", "b": "Greece", "c": "Oslo", "d": "Norway"},
+        {"section": "family", "a": "boy", "b": "girl", "c": "he", "d": "she"},
+    ]
+
+
+NEWS = '{"split": "train", "category": "sci.med", "text": "a"}\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("20newsgroups/four_categories.jsonl", NEWS + NEWS[:20], "Line 2 of * is not JSON; is the file complete?"),
+        (
+            "20newsgroups/four_categories.jsonl",
+            NEWS + '{"split": "train", "text": "a"}',
+            "Line 2 of * has no 'category'",
+        ),
+        ("20newsgroups/four_categories.jsonl", NEWS + NEWS.replace("train", "dev"), "Line 2 of * needs a text, a cat"),
+        ("20newsgroups/four_categories.jsonl", NEWS + NEWS.replace('"a"', "null"), "Line 2 of * needs a text, a cat"),
+        ("20newsgroups/four_categories.jsonl", NEWS.replace('"train"', "[]"), "Line 1 of * needs a text, a category"),
+        ("chnsenticorp/test.tsv", "1\t好\n", "Line 1 of * is not the header 'label\\ttext_a'."),
+        ("chnsenticorp/test.tsv", "", "Line 1 of * is not the header"),
+        (
+            "chnsenticorp/dev.tsv",
+            "label\ttext_a\n1\t好\n2\t吵\n",
+            'Line 3 of * does not begin with a label "0<tab>" or',
+        ),
+        ("chnsenticorp/dev.tsv", "label\ttext_a\n1 好\n", "Line 2 of * does not begin with a label"),
+        ("sms_spam/sms.tsv", "ham\ta\nSpam\tb\n", 'Line 2 of * does not begin with a label "ham<tab>" or "spam<tab>".'),
+        ("sms_spam/sms.tsv", "ham\ta\n\nham\tb\n", "Line 2 of * does not begin with a label"),
+        ("sms_spam/sms.tsv", "ham", "Line 1 of * does not begin with a label"),
+        ("cmn_eng/cmn.txt", "Hi.\t嗨。\nHi. 嗨。\n", "Line 2 of * is not an English and a Chinese sentence with a tab"),
+        ("cmn_eng/cmn.txt", "\t嗨。\n", "Line 1 of * is not an English and a Chinese sentence with a tab"),
+        ("cmn_eng/cmn.txt", "Hi.\t \n", "Line 1 of * is not an English and a Chinese sentence with a tab"),
+        ("word_similarity/EN-B-2.txt", "a b 1\na b\n", "Line 2 of * is not two words and a number"),
+        ("word_similarity/EN-B-2.txt", "a b 1\n\na b 2\n", "Line 2 of * is not two words and a number"),
+        ("word_similarity/EN-B-2.txt", "a b 1 2\n", "Line 1 of * is not two words and a number"),
+        ("word_similarity/EN-B-2.txt", "a b c\n", "Line 1 of * is not two words and a number"),
+        ("word_similarity/EN-B-2.txt", "a b nan\n", "Line 1 of * is not two words and a number"),
+        ("word_analogies/questions-words.txt", ": x\na b c\n", 'Line 2 of * is neither a section ": name" nor four'),
+        ("word_analogies/questions-words.txt", ": x\na b c d e\n", "Line 2 of * is neither a section"),
+        ("word_analogies/questions-words.txt", ": x\n\na b c d\n", "Line 2 of * is neither a section"),
+        ("word_analogies/questions-words.txt", "a b c d\n", "Line 1 of * is neither a section"),
+        ("word_analogies/questions-words.txt", ":\na b c d\n", "Line 2 of * is neither a section"),
+    ],
+)
+def test_a_line_that_a_reader_does_not_understand_is_told_with_its_number(shelf, file, content, message):
+    for path in (shelf / file, shelf / f"{file}.gz"):
+        path.unlink(missing_ok=True)
+    write(shelf, {file: content})
+    assert complaint(file.split("/")[0]).startswith(message.replace("*", repr(str(shelf / file))))
+
+
+@pytest.mark.parametrize("name", ["20newsgroups", "sms_spam", "cmn_eng", "word_similarity", "word_analogies"])
+def test_an_empty_file_of_these_sets_is_told(shelf, name):
+    for path in (shelf / name).iterdir():
+        path.write_bytes(gzip.compress(b"") if path.suffix == ".gz" else b"")
+    assert re.fullmatch(rf"The \w+ split of '{name}' in '.*' is empty\.", complaint(name))
+
+
+@pytest.mark.parametrize(
+    "name", ["20newsgroups", "chnsenticorp", "sms_spam", "cmn_eng", "word_similarity", "word_analogies"]
+)
+def test_a_folder_without_the_file_of_these_sets_is_told_with_its_name(shelf, name):
+    for path in (shelf / name).iterdir():
+        path.unlink()
+    said = complaint(name)
+    assert said.startswith("There is no ") and said.endswith(f"(nor the same with .gz) in '{shelf / name}'.")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_split_without_words_is_told_as_empty_whatever_its_other_columns_say(shelf, split):
+    """A label is no text."""
+    name = {"train": "train", "validation": "dev", "test": "test"}[split]
+    (shelf / "chnsenticorp" / "train.tsv.gz").unlink(missing_ok=split == "train")
+    (shelf / "chnsenticorp" / "train.tsv").write_text("label\ttext_a\n1\t好\n", encoding="utf-8")
+    (shelf / "chnsenticorp" / f"{name}.tsv").write_text("label\ttext_a\n1\t \n0\t\n", encoding="utf-8")
+    assert complaint("chnsenticorp").startswith(f"The {split} split of 'chnsenticorp'")
+
+
 # --- real data sets ---------------------------------------------------------------------------------------------------
 
 
@@ -510,6 +777,69 @@ def test_the_real_tiny_shakespeare_has_its_1_115_394_characters(real):
     loaded = data.load("tinyshakespeare")
     text = loaded["train"]["text"][0] + loaded["validation"]["text"][0]
     assert len(text) == 1_115_394 and text.startswith("First Citizen:")
+
+
+def test_the_real_newsgroups_are_those_of_scikit_learn_s_tutorial(real):
+    loaded = data.load("20newsgroups")
+    assert {split: len(loaded[split]) for split in loaded} == {"train": 2257, "test": 1502}
+    names = {(row["label"], row["category"]) for row in loaded["train"]}
+    assert sorted(names) == list(enumerate(["alt.atheism", "comp.graphics", "sci.med", "soc.religion.christian"]))
+    assert [loaded["train"]["label"][:].count(label) for label in range(4)] == [480, 584, 594, 599]
+    assert data.without_leaks(loaded)["train"].num_rows == 2257
+
+
+def test_the_real_chnsenticorp_leaks_331_texts_and_without_leaks_none(real):
+    loaded = data.load("chnsenticorp")
+    assert {split: len(loaded[split]) for split in loaded} == {"train": 9600, "validation": 1200, "test": 1200}
+    train = set(loaded["train"]["text"])
+    assert len(train) == 8249
+    assert sum(text in train for text in loaded["test"]["text"]) == 331
+    assert "331 of the 1,200 test texts" in data.CATALOGUE["chnsenticorp"].about
+    assert [loaded[split]["label"][:].count(1) for split in SPLITS] == [4798, 590, 602]
+    clean = data.without_leaks(loaded)
+    assert {split: len(clean[split]) for split in clean} == {"train": 8913, "validation": 1161, "test": 1200}
+    texts = [set(clean[split]["text"]) for split in SPLITS]
+    assert not texts[0] & texts[1] and not texts[0] & texts[2] and not texts[1] & texts[2]
+
+
+def test_without_leaks_the_real_imdb_and_sst2_lose_the_few_that_are_known(real):
+    lost = {}
+    for name in ("imdb", "sst2"):
+        loaded = data.load(name)
+        lost[name] = {split: len(loaded[split]) - len(rest) for split, rest in data.without_leaks(loaded).items()}
+    assert lost == {"imdb": {"train": 14, "test": 0}, "sst2": {"train": 3, "validation": 0, "test": 0}}
+
+
+def test_the_real_sms_spam_has_each_text_once(real):
+    loaded = data.load("sms_spam")
+    assert {split: len(loaded[split]) for split in loaded} == {"train": 4128, "validation": 516, "test": 516}
+    assert [sum(loaded[split]["label"]) for split in SPLITS] == [512, 67, 63]
+    texts = [text for split in SPLITS for text in loaded[split]["text"]]
+    assert len(set(texts)) == len(texts) == 5160  # 5,171 of the 5,574 differ; 11 of them only by blanks at their end
+
+
+def test_the_real_english_chinese_pairs_are_all_there_and_no_english_sentence_is_in_two_splits(real):
+    loaded = data.load("cmn_eng")
+    assert sum(map(len, loaded.values())) == 20_133
+    english = {split: set(loaded[split]["text"]) for split in SPLITS}
+    assert [len(english[split]) for split in SPLITS] == [15_684, 1960, 1960]
+    assert len(set.union(*english.values())) == 19_604
+    assert loaded["train"][0] == {"text": "Hi.", "translation": "嗨。"}
+
+
+def test_the_real_word_similarity_sets_have_their_numbers_of_pairs(real):
+    sets = data.load("word_similarity", "test")["set"][:]
+    assert {name: sets.count(name) for name in sets} == {
+        "MC-30": 30, "MEN-TR-3k": 3000, "MTurk-287": 287, "MTurk-771": 771, "RG-65": 65, "RW-STANFORD": 2034,
+        "SIMLEX-999": 999, "SimVerb-3500": 3500, "VERB-143": 144, "WS-353-ALL": 353, "WS-353-REL": 252,
+        "WS-353-SIM": 203, "YP-130": 130,
+    }  # fmt: skip
+
+
+def test_the_real_word_analogies_are_19_544_in_14_sections(real):
+    sections = data.load("word_analogies", "test")["section"][:]
+    assert len(sections) == 19_544 and len(set(sections)) == 14
+    assert sections.count("capital-world") == 4524 and sections.count("family") == 506
 
 
 # --- the hub ----------------------------------------------------------------------------------------------------------

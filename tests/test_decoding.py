@@ -147,3 +147,49 @@ wrapped = phrase | phrase.map('"{}"'.format) | phrase.map("({})".format)
 def test_join_undoes_words_on_simple_sentences(parts, between, end):
     text = between.join(parts) + end
     assert decoding.join(words(text)) == text
+
+
+# --- top-k and top-p --------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(1e-6, 1.0), min_size=2, max_size=30), st.integers(1, 40), st.floats(0.01, 1.0))
+def test_truncation_keeps_the_likeliest_and_their_proportions(weights, k, share):
+    p = np.array(weights) / sum(weights)
+    for kept in (decoding.truncate(p, top_k=k), decoding.truncate(p, top_p=share), decoding.truncate(p)):
+        inside = kept > 0
+        assert math.isclose(kept.sum(), 1, abs_tol=1e-9) and inside.any()
+        assert p[inside].min() >= p[~inside].max(initial=0)
+        assert np.allclose(kept[inside], p[inside] / p[inside].sum())
+    assert (decoding.truncate(p, top_k=k) > 0).sum() == min(k, len(p))
+    nucleus = p[decoding.truncate(p, top_p=share) > 0]
+    assert nucleus.sum() >= share - 1e-9  # enough, and without the least likely one not enough
+    assert nucleus.sum() - nucleus.min() < share + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_truncation_is_that_of_transformers(seed):
+    import torch
+    from transformers import TopKLogitsWarper, TopPLogitsWarper
+
+    torch.manual_seed(seed)
+    logits = 3 * torch.randn(1, 200).double()
+    p = logits.softmax(-1)[0].numpy()
+    for k in (1, 7, 200):
+        theirs = TopKLogitsWarper(k)(None, logits).softmax(-1)[0].numpy()
+        assert np.allclose(decoding.truncate(p, top_k=k), theirs, atol=1e-12)
+    for share in (0.1, 0.5, 0.95):
+        theirs = TopPLogitsWarper(share)(None, logits).softmax(-1)[0].numpy()
+        assert np.allclose(decoding.truncate(p, top_p=share), theirs, atol=1e-12)
+
+
+def test_what_is_cut_off_is_never_drawn():
+    p = [0.0, 0.0, 0.0, 0.5, 0.3, 0.2]
+    for cut in ({"top_k": 2}, {"top_p": 0.6}):
+        tokens = decoding.sample(always(p), VOCABULARY, max_tokens=200, seed=0, **cut)
+        assert set(tokens) == {"a", "b"}
+
+
+@pytest.mark.parametrize("wrong", [{"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}])
+def test_a_wrong_cut_is_told(wrong):
+    with pytest.raises(CourseError, match=next(iter(wrong))):
+        decoding.truncate(np.array([0.5, 0.5]), **wrong)

@@ -18,13 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # A module imports from lower floors only. Within a folder of modules (models, exercises) they may import each other.
+# From below: the machine; files, words and numbers; corpora, models and how they are kept; what is done with them.
 FLOORS = {
     6: ["cli"],
     5: ["widgets", "exercises"],
     4: ["plots", "doctor", "execute"],
     3: ["training", "decoding", "metrics"],
-    2: ["models"],
-    1: ["data", "text", "batches", "results"],
+    2: ["models", "data", "checkpoint"],
+    1: ["readers", "text", "batches", "results"],
     0: ["runtime"],
 }
 

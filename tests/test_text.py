@@ -1,5 +1,7 @@
 """Sentences, words and vocabularies."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,6 +153,79 @@ def test_the_unknown_share_is_the_share_of_words_that_are_not_in_training(traini
 
 def test_the_unknown_share_of_no_words_is_zero():
     assert Vocabulary([["a"]]).unknown_share([[], []]) == 0.0
+
+
+# Not a surrogate: no text that was read from a file has one.
+any_word = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@given(st.lists(any_word, min_size=1))
+def test_a_saved_vocabulary_comes_back_whole(tmp_path_factory, training):
+    path = tmp_path_factory.mktemp("saved") / "vocabulary.json"
+    vocabulary = Vocabulary([training])
+    vocabulary.save(path)
+    loaded = Vocabulary.load(path)
+    assert vars(loaded) == vars(vocabulary)
+    assert loaded.fingerprint == vocabulary.fingerprint
+    assert json.loads(path.read_text(encoding="utf-8")) == vocabulary.words
+
+
+def test_a_saved_vocabulary_reads_as_text(tmp_path):
+    Vocabulary([["naïve", "海港"]]).save(tmp_path / "vocabulary.json")
+    content = (tmp_path / "vocabulary.json").read_bytes().decode("utf-8")
+    assert content == '[\n"<unk>",\n"<s>",\n"</s>",\n"naïve",\n"海港"\n]'
+    assert [file.name for file in tmp_path.iterdir()] == ["vocabulary.json"]
+
+
+def test_the_fingerprint_is_that_of_the_words_and_their_order():
+    fingerprints = {Vocabulary([found]).fingerprint for found in (["a", "b"], ["b", "a"], ["ab"], ["a", "c"], ["a b"])}
+    assert len(fingerprints) == 5
+    assert Vocabulary([["a", "b"], ["a"]]).fingerprint == Vocabulary([["a", "b"]]).fingerprint == "0a1afbea2f18"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'["<unk>", "<s>", "</s>", "a', "is not JSON; is the file complete?"),
+        (b"", "is not JSON; is the file complete?"),
+        ('["<unk>", "<s>", "</s>", "é"]'.encode("latin-1"), "is not JSON; is the file complete?"),
+        (b'{"a": 0}', "is no vocabulary: it should be a JSON list"),
+        (b'["a", "b"]', "is no vocabulary: it should be a JSON list"),
+        (b'["<unk>", "<s>", "</s>", 7]', "is no vocabulary: it should be a JSON list"),
+        (b'["<unk>", "<s>", "</s>", "a", "a"]', "is no vocabulary: it should be a JSON list"),
+    ],
+)
+def test_a_file_that_holds_no_vocabulary_is_told_in_one_sentence(tmp_path, content, message):
+    path = tmp_path / "vocabulary.json"
+    path.write_bytes(content)
+    with pytest.raises(CourseError) as error:
+        Vocabulary.load(path)
+    assert str(path) in str(error.value) and message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_vocabulary_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(CourseError, match=r"vocabulary\.json' cannot be read \(No such file or directory\)\.$"):
+        Vocabulary.load(tmp_path / "vocabulary.json")
+    with pytest.raises(
+        CourseError, match=r"could not be written to .*/nowhere/v\.json' \(No such file or directory\)\.$"
+    ):
+        Vocabulary([["a"]]).save(tmp_path / "nowhere" / "v.json")
+
+
+@pytest.mark.parametrize("writer", ["os.fsync", "os.replace"])
+def test_a_full_disk_leaves_the_vocabulary_that_was_saved_before(tmp_path, monkeypatch, writer):
+    path, before = tmp_path / "vocabulary.json", Vocabulary([["a"]])
+    before.save(path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writer, full)
+    with pytest.raises(CourseError, match=r"could not be written to .* \(No space left on device\)\.$"):
+        Vocabulary([["b", "c"]]).save(path)
+    monkeypatch.undo()
+    assert Vocabulary.load(path).words == before.words
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("training", [[], [[]], [[], []]])

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from lmtutor import runtime, training
 from lmtutor.runtime import CourseError
+from lmtutor.text import Vocabulary
 
 VOCABULARY, PADDING = 11, 0
 NUMBERS = ["step", "epoch", "train_loss", "validation_loss", "tokens", "learning_rate"]  # columns that are no times
@@ -438,6 +439,76 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
         training.load_weights(tiny_lm(), tmp_path / "elsewhere")
 
 
+def word_model(words):
+    """A vocabulary, and a model with a row for each of its words."""
+    vocabulary = Vocabulary([words])
+    return vocabulary, tiny_lm(vocabulary=len(vocabulary))
+
+
+WORDS = ["the", "harbour", "lay", "still", "and", "grey", "in", "morning", "light"]  # and three special ones
+
+
+def test_weights_of_a_larger_vocabulary_ask_for_the_vocabulary(tmp_path):
+    _, model = word_model(WORDS)
+    fit(model, epochs=1, checkpoint=tmp_path)
+    _, smaller = word_model(WORDS[:-1])
+    with pytest.raises(training.CheckpointError) as caught:
+        training.load_weights(smaller, tmp_path)
+    assert str(caught.value).endswith(
+        "model.safetensors is of another model: 'embedding.weight' has shape (12, 8) there and (11, 8) in this model; "
+        "was the model made with another vocabulary?"
+    )
+    with pytest.raises(training.CheckpointError, match=r"\(11, 8\) .* was the model made with another vocabulary\?$"):
+        fit(smaller, epochs=2, checkpoint=tmp_path)
+    smaller.embedding = smaller._modules.pop("embedding")  # the output layer now comes first
+    with pytest.raises(training.CheckpointError, match=r"'output\.weight' has .* another vocabulary\?$"):
+        training.load_weights(smaller, tmp_path)
+
+
+@pytest.mark.parametrize("what", ["width", "classes", "positions"])
+def test_other_sizes_do_not_ask_for_the_vocabulary(tmp_path, what):
+    def model(width, classes, positions):
+        made = tiny_lm(size=width)
+        made.positions = nn.Embedding(positions, width)
+        made.classes = nn.Linear(width, classes)
+        return made
+
+    sizes = {"width": 8, "classes": 2, "positions": 16}
+    fit(model(**sizes), epochs=1, checkpoint=tmp_path)
+    with pytest.raises(training.CheckpointError, match=r"has shape .* in this model\.$"):
+        training.load_weights(model(**{**sizes, what: sizes[what] + 1}), tmp_path)
+
+
+def test_another_vocabulary_of_the_same_size_is_told(tmp_path):
+    vocabulary, model = word_model(WORDS)
+    fit(model, epochs=1, checkpoint=tmp_path, vocabulary=vocabulary)
+    other, loaded = word_model(["gull" if word == "light" else word for word in WORDS])
+    before = [parameter.clone() for parameter in loaded.parameters()]
+    with pytest.raises(training.CheckpointError) as caught:
+        training.load_weights(loaded, tmp_path, other)
+    assert str(caught.value) == (
+        f"The checkpoint in {tmp_path} was made with another vocabulary (fingerprint {vocabulary.fingerprint}, and "
+        f"this one has {other.fingerprint}): load the one that was saved with it."
+    )
+    assert all(torch.equal(one, two) for one, two in zip(before, loaded.parameters(), strict=True))
+    vocabulary.save(tmp_path / "vocabulary.json")
+    training.load_weights(loaded, tmp_path, Vocabulary.load(tmp_path / "vocabulary.json"))
+    assert_same_weights(loaded, model, **exactly())
+    with pytest.raises(training.CheckpointError, match=f"with vocabulary {vocabulary.fingerprint}, and this one has"):
+        fit(model, epochs=2, checkpoint=tmp_path, vocabulary=other)
+
+
+def test_a_vocabulary_once_given_stays_known_and_one_never_given_is_told(tmp_path):
+    vocabulary, model = word_model(WORDS)
+    fit(model, epochs=1, checkpoint=tmp_path / "given", vocabulary=vocabulary)
+    fit(model, epochs=2, checkpoint=tmp_path / "given")  # resumed without
+    training.load_weights(model, tmp_path / "given", vocabulary)
+    fit(model, epochs=1, checkpoint=tmp_path / "never")
+    with pytest.raises(training.CheckpointError, match="does not say which vocabulary it was made with: give fit"):
+        training.load_weights(model, tmp_path / "never", vocabulary)
+    training.load_weights(model, tmp_path / "never")
+
+
 # Things that go wrong
 
 
@@ -622,6 +693,7 @@ def test_losses_read_late_as_on_a_gpu_give_the_same_run_and_also_catch_a_nan(mon
         ({"epochs": 1, "train": {1}}, "train must have a length and an index, as a list has; set has not."),
         ({"epochs": 1, "validation": []}, "validation holds no examples."),
         ({"epochs": 1, "patience": 2}, "patience needs validation examples to measure the loss on."),
+        ({"epochs": 1, "vocabulary": ["a", "b"]}, "vocabulary must be a Vocabulary, not list."),
     ],
 )
 def test_arguments_that_make_no_sense(wrong, sentence):

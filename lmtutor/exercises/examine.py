@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
-import numpy as np
-
 # What an examination returns: None if the answer is right, ... if it is untouched, else one or two sentences.
 Verdict = Any
 
@@ -70,7 +68,9 @@ def compare(
 
 def same(expected, got, tolerance: float) -> bool:
     """Whether two results agree: numbers within the tolerance, containers item by item, all else by ==."""
-    if isinstance(expected, np.ndarray | list | tuple) and not isinstance(got, str | Mapping):
+    if hasattr(expected, "tolist"):  # arrays and tensors
+        expected = expected.tolist()
+    if isinstance(expected, list | tuple) and not isinstance(got, str | Mapping):
         try:
             got = list(got)
         except TypeError:
@@ -91,13 +91,15 @@ def same(expected, got, tolerance: float) -> bool:
 
 
 def _show(value) -> str:
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):  # arrays, tensors and numpy's numbers
         value = value.tolist()
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, list) and value and all(isinstance(item, float) for item in value):
-        return "[" + ", ".join(f"{item:.6g}" for item in value[:8]) + (", ...]" if len(value) > 8 else "]")
-    return _short.repr(value)
+    if isinstance(value, list | tuple):
+        shown = ", ".join([_show(item) for item in value[:8]] + ["..."] * (len(value) > 8))
+        return f"[{shown}]" if isinstance(value, list) else f"({shown}{',' * (len(value) == 1)})"
+    shown = _short.repr(value)
+    return shown if "\n" not in shown else f"<{type(value).__name__}>"  # a model shows itself on many lines
 
 
 def _call(reference: Callable, arguments: tuple) -> str:

@@ -1,0 +1,293 @@
+"""Exercises of chapter 03."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from lmtutor.exercises.examine import Exercise, compare, same
+from lmtutor.models.recurrent import RecurrentLanguageModel
+
+
+def softmax_gradient(z: list[float], y: int) -> np.ndarray:
+    """Slopes of -ln softmax(z)[y]: softmax(z), minus 1 at y."""
+    e = np.exp(np.array(z) - max(z))
+    gradient = e / e.sum()
+    gradient[y] -= 1
+    return gradient
+
+
+def _remark_softmax_gradient(arguments, expected, got):
+    z, y = arguments
+    if same((-expected).tolist(), got, 1e-6):
+        return (
+            "The sign is the other way round: the slope of a loss is positive where raising the logit makes it worse."
+        )
+    if same((expected + np.eye(len(z))[y]).tolist(), got, 1e-6):
+        return "Those are the probabilities; subtract 1 at the word that came."
+    if not np.isfinite(np.array(list(got), dtype=float)).all():
+        return "A large logit overflows in exp: subtract the largest logit from all of them first."
+    return ""
+
+
+def rnn_step(x, h, W_x, W_h, b_x, b_h) -> torch.Tensor:
+    """tanh(W_x x + b_x + W_h h + b_h) for a batch: [batch, hidden]."""
+    return torch.tanh(x @ W_x.T + b_x + h @ W_h.T + b_h)
+
+
+def _remark_rnn_step(arguments, expected, got):
+    x, h, W_x, W_h, b_x, b_h = arguments
+    if same(torch.arctanh(expected), got, 1e-5):
+        return "That is the sum before the squashing: apply torch.tanh."
+    if same(torch.tanh(x @ W_x.T + b_x).tolist(), got, 1e-6):
+        return "The state before does not come in: add h @ W_h.T + b_h."
+    if h.shape[1] == W_h.shape[1] and same(torch.tanh(x @ W_x.T + b_x + h @ W_h + b_h).tolist(), got, 1e-6):
+        return "W_h must be transposed: W_h has a row for each number of the new state."
+    return ""
+
+
+def lstm_step(x, h, c, W, U, b) -> tuple[torch.Tensor, torch.Tensor]:
+    """The next hidden state and cell, gates in PyTorch's order i, f, g, o: two tensors [batch, hidden]."""
+    i, f, g, o = (x @ W.T + h @ U.T + b).chunk(4, dim=-1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def _remark_lstm_step(arguments, expected, got):
+    x, h, c, W, U, b = arguments
+    i, f, g, o = (x @ W.T + h @ U.T + b).chunk(4, dim=-1)
+    if same([expected[1], expected[0]], got, 1e-6):
+        return "You return the cell first; the hidden state comes first."
+    swapped = torch.sigmoid(i) * c + torch.sigmoid(f) * torch.tanh(g)
+    if same(swapped.tolist(), got[1], 1e-6):
+        return "Input and forget gate are exchanged: f keeps the old cell, i lets the new one in."
+    unsquashed = torch.sigmoid(f) * c + torch.sigmoid(i) * g
+    if same(unsquashed.tolist(), got[1], 1e-6):
+        return "What could be written is tanh(g), not g."
+    if same(expected[1], got[1], 1e-6):
+        return "The cell is right; the hidden state is sigmoid(o) * tanh(new cell)."
+    return ""
+
+
+def inputs_and_labels(ids: list[int]) -> tuple[list[int], list[int]]:
+    """All ids but the last, and all but the first."""
+    return ids[:-1], ids[1:]
+
+
+def _remark_inputs_and_labels(arguments, expected, got):
+    (ids,) = arguments
+    inputs, labels = (list(part) for part in got)
+    if inputs == labels:
+        return "Inputs and labels are the same, so a model would only learn to copy what it sees."
+    if [inputs, labels] == [ids[1:], ids[:-1]]:
+        return "Exchanged: the model reads what was, and predicts what comes."
+    if len(inputs) != len(labels):
+        return "Each input needs a label: the last id has none, so it is no input."
+    return ""
+
+
+def clip(gradients: list[np.ndarray], limit: float) -> list[np.ndarray]:
+    """All gradients times min(1, limit / their common norm)."""
+    norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
+    return [g * min(1.0, limit / norm) if norm else g for g in gradients]
+
+
+def _remark_clip(arguments, expected, got):
+    gradients, limit = arguments
+    norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
+    if same([np.clip(g, -limit, limit) for g in gradients], got, 1e-6):
+        return "You cut each number by itself, which changes the direction; scale all of them by one factor."
+    each = [g * min(1.0, limit / max(float(np.sqrt((g**2).sum())), 1e-12)) for g in gradients]
+    if same(each, got, 1e-6):
+        return "You clip each array by its own norm; take one norm over all of them."
+    if norm < limit and norm and same([g * limit / norm for g in gradients], got, 1e-6):
+        return "A gradient below the limit must stay as it is."
+    return ""
+
+
+def lstm_parameters(input_size: int, hidden_size: int) -> int:
+    """Number of parameters of nn.LSTM(input_size, hidden_size): four times two matrices' rows and two biases."""
+    return 4 * hidden_size * (input_size + hidden_size + 2)
+
+
+def _remark_lstm_parameters(arguments, expected, got):
+    input_size, hidden_size = arguments
+    if got == 4 * hidden_size * (input_size + hidden_size + 1):
+        return "That has one bias vector for each gate; PyTorch keeps two, one beside each matrix."
+    if got == expected // 4:
+        return "That is one gate; there are three, and the candidate g."
+    if got == 4 * hidden_size * (input_size + hidden_size):
+        return "The biases are missing."
+    return ""
+
+
+def top_p(p: list[float], share: float) -> np.ndarray:
+    """Keep the fewest of the likeliest tokens that have `share` together, and normalise."""
+    p = np.array(p, dtype=float)
+    order = np.argsort(-p, kind="stable")
+    kept = np.zeros_like(p)
+    for j in order:
+        if kept.sum() >= share:
+            break
+        kept[j] = p[j]
+    return kept / kept.sum()
+
+
+def _remark_top_p(arguments, expected, got):
+    p, share = arguments
+    kept = np.where(expected > 0, p, 0)
+    if same(kept.tolist(), got, 1e-9):
+        return "The probabilities that are left must be made to sum to 1 again."
+    inside = np.where(np.cumsum(np.sort(p)[::-1]) <= share)[0]
+    short = np.zeros(len(p))
+    order = np.argsort(-np.array(p), kind="stable")[: len(inside)]
+    short[order] = np.array(p)[order]
+    if not len(inside) or same((short / max(short.sum(), 1e-12)).tolist(), got, 1e-9):
+        return "The token with which the sum reaches the share is kept, too: otherwise less than the share is left."
+    return ""
+
+
+def context_curve(model: RecurrentLanguageModel, ids: list[int], lengths: list[int]) -> list[float]:
+    """Perplexity of the same tokens, when the model sees only the last k tokens before each, for each k."""
+    places = range(max(lengths), len(ids))
+    labels = torch.tensor([ids[i] for i in places])
+    curve = []
+    with torch.no_grad():
+        for k in lengths:
+            windows = torch.tensor([ids[i - k : i] for i in places])  # [places, k]
+            logits = model(windows)[0][:, -1]  # [places, vocab]
+            curve.append(math.exp(torch.nn.functional.cross_entropy(logits, labels).item()))
+    return curve
+
+
+def _remark_context_curve(arguments, expected, got):
+    model, ids, lengths = arguments
+    own = [context_curve(model, ids, [k])[0] for k in lengths]
+    if same(own, got, 1e-5):
+        return (
+            "Each length is measured on other tokens: with k = 1 you predict from the second token on. Predict "
+            "the same tokens for all lengths: those from place max(lengths) on."
+        )
+    if same(np.log(expected).tolist(), got, 1e-5):
+        return "That is the cross-entropy; the perplexity is its exponential."
+    if len(lengths) > 1 and len(set(np.round(list(got), 6))) == 1:
+        return "All lengths give the same: does the model really see only the last k tokens, with a new state?"
+    return ""
+
+
+def _matrices(rows: int, inputs: int, hidden: int, factor: int, seed: int, biases: int) -> list[torch.Tensor]:
+    """x, matrices and biases with round numbers, so that a learner can follow by hand."""
+    g = torch.Generator().manual_seed(seed)
+    shapes = [(rows, inputs), (factor * hidden, inputs), (factor * hidden, hidden), *[(factor * hidden,)] * biases]
+    return [torch.randint(-4, 5, shape, generator=g) / 4 for shape in shapes]
+
+
+def _rnn_case(rows: int, inputs: int, hidden: int, seed: int) -> tuple:
+    x, W_x, W_h, b_x, b_h = _matrices(rows, inputs, hidden, 1, seed, 2)
+    return x, torch.full((rows, hidden), 0.5), W_x, W_h, b_x, b_h
+
+
+def _lstm_case(rows: int, inputs: int, hidden: int, seed: int) -> tuple:
+    x, W, U, b = _matrices(rows, inputs, hidden, 4, seed, 1)
+    return x, torch.full((rows, hidden), 0.5), torch.full((rows, hidden), -0.25), W, U, b
+
+
+def _tiny_model() -> RecurrentLanguageModel:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        model = RecurrentLanguageModel(5, embedding_size=3, hidden_size=4)
+        with torch.no_grad():  # far from uniform, so that different answers differ
+            model.embedding.weight *= 20
+            model.output.bias.copy_(torch.linspace(-1, 1, 5))
+    return model.eval()
+
+
+_ONE = torch.ones(1, 1)
+
+EXERCISES = {
+    "softmax_gradient": Exercise(
+        hint="First the softmax: exponentials divided by their sum. Then subtract 1 from the entry y.",
+        examine=compare(
+            softmax_gradient,
+            [([0.0, 0.0], 0), ([2.0, 1.0, 0.0], 1), ([-1.0, 0.5, 3.0], 2), ([1000.0, 0.0], 0)],
+            remark=_remark_softmax_gradient,
+        ),
+    ),
+    "rnn_step": Exercise(
+        hint="@ multiplies matrices. x @ W_x.T is [batch, hidden]; so is h @ W_h.T. Add the biases, then torch.tanh.",
+        examine=compare(
+            rnn_step,
+            [
+                (_ONE, 0 * _ONE, 0.5 * _ONE, _ONE, 0 * _ONE[0], 0 * _ONE[0]),
+                (_ONE, 0.5 * _ONE, 0.5 * _ONE, _ONE, 0 * _ONE[0], 0 * _ONE[0]),
+                _rnn_case(1, 1, 2, 0),
+                _rnn_case(2, 3, 2, 1),
+            ],
+            tolerance=1e-5,
+            remark=_remark_rnn_step,
+        ),
+    ),
+    "lstm_step": Exercise(
+        hint="i, f, g, o = (x @ W.T + h @ U.T + b).chunk(4, dim=-1); sigmoid on i, f, o; tanh on g. New cell first, "
+        "then h = sigmoid(o) * tanh(new cell).",
+        examine=compare(
+            lstm_step,
+            [_lstm_case(1, 1, 1, 0), _lstm_case(1, 1, 2, 1), _lstm_case(2, 3, 2, 2)],
+            tolerance=1e-5,
+            remark=_remark_lstm_step,
+        ),
+    ),
+    "inputs_and_labels": Exercise(
+        hint="ids[:-1] leaves out the last one, ids[1:] the first one.",
+        examine=compare(
+            inputs_and_labels,
+            [([1, 2],), ([5, 6, 7, 8],), ([3, 3, 3, 1],)],
+            remark=_remark_inputs_and_labels,
+        ),
+    ),
+    "clip": Exercise(
+        hint="The common norm is the root of the sum of all squares, over all arrays. If it is above the limit, "
+        "multiply everything by limit / norm. Mind a gradient of zeros.",
+        examine=compare(
+            clip,
+            [
+                ([np.array([3.0, 4.0])], 1.0),
+                ([np.array([3.0, 4.0]), np.array([12.0, 0.0])], 2.5),
+                ([np.array([0.3, 0.4])], 1.0),
+                ([np.array([0.0, 0.0])], 1.0),
+                ([np.array([3.0, -4.0]), np.array([12.0, 0.0])], 1.0),
+            ],
+            remark=_remark_clip,
+        ),
+    ),
+    "lstm_parameters": Exercise(
+        hint="sum(p.numel() for p in nn.LSTM(2, 3).parameters()) tells the answer for one case; look at the shapes.",
+        examine=compare(lstm_parameters, [(1, 1), (2, 3), (64, 256)], remark=_remark_lstm_parameters),
+    ),
+    "top_p": Exercise(
+        hint="Sort by falling probability (np.argsort(-p)), add up until the sum reaches the share, keep those, and "
+        "divide by their sum.",
+        examine=compare(
+            top_p,
+            [([1.0], 0.5), ([0.5, 0.25, 0.25], 0.7), ([0.125, 0.5, 0.375], 0.25), ([0.25, 0.5, 0.125, 0.125], 1.0)],
+            remark=_remark_top_p,
+        ),
+    ),
+    "context_curve": Exercise(
+        hint="For each k: windows [ids[i - k : i] for the places i], as a tensor [places, k]; model(windows)[0][:, -1] "
+        "are the logits after the last token, F.cross_entropy(logits, labels) their mean loss. Which places i are the "
+        "same for all k?",
+        examine=compare(
+            context_curve,
+            [
+                (_tiny_model(), [0, 1, 2, 3], [2]),
+                (_tiny_model(), [0, 4, 2, 3, 1, 2, 0, 3], [1, 3]),
+                (_tiny_model(), [1, 4, 2, 2, 1, 0, 0, 3, 4, 1], [1, 2, 5]),
+            ],
+            tolerance=1e-4,
+            remark=_remark_context_curve,
+        ),
+    ),
+}

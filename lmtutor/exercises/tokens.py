@@ -1,0 +1,259 @@
+"""Exercises of chapter 02."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lmtutor.exercises.examine import Exercise, compare, same
+from lmtutor.text import byte_level_bpe
+
+
+def utf8(code_point: int) -> list[int]:
+    """The UTF-8 bytes of a code point, each a number below 256."""
+    if code_point < 0x80:
+        return [code_point]
+    if code_point < 0x800:
+        return [0xC0 | code_point >> 6, 0x80 | code_point & 0x3F]
+    if code_point < 0x10000:
+        return [0xE0 | code_point >> 12, 0x80 | code_point >> 6 & 0x3F, 0x80 | code_point & 0x3F]
+    return [0xF0 | code_point >> 18, *(0x80 | code_point >> shift & 0x3F for shift in (12, 6, 0))]
+
+
+def _remark_utf8(arguments, expected, got):
+    got = [int(byte) for byte in got]
+    if got == expected[::-1]:
+        return "The order is turned round: the byte with the highest bits comes first."
+    if len(got) == len(expected) and [byte & 0x3F for byte in got[1:]] == [byte & 0x3F for byte in expected[1:]]:
+        return "The six bits of each byte are right; look at the bits in front of them: 10 behind the first byte."
+    return ""
+
+
+def merge(ids: list[int], pair: tuple[int, int], new: int) -> list[int]:
+    """The ids with each occurrence of the pair, from left to right and without overlap, replaced by `new`."""
+    merged, i = [], 0
+    while i < len(ids):
+        if tuple(ids[i : i + 2]) == tuple(pair):
+            merged.append(new)
+            i += 2
+        else:
+            merged.append(ids[i])
+            i += 1
+    return merged
+
+
+def _remark_merge(arguments, expected, got):
+    ids, pair, new = arguments
+    got = [int(i) for i in got]
+    if got == ids and expected != ids:
+        return "Nothing was replaced; is the pair compared as (ids[i], ids[i + 1])?"
+    if 0 < got.count(new) < expected.count(new):
+        return "Every occurrence is to be replaced, not the first alone."
+    if got.count(new) > expected.count(new) or (new in got and len(got) > len(expected)):
+        return "Both tokens of a pair are used up by a merge: go on two places further after it."
+    return ""
+
+
+def lookup_gradient(ids: list[int], upstream: list[list[float]], vocabulary_size: int) -> list[list[float]]:
+    """The gradient of an embedding matrix: row i is the sum of the upstream rows whose token is i.
+
+    ids: [time], upstream: [time, hidden]; returns [vocabulary, hidden].
+    """
+    gradient = np.zeros((vocabulary_size, len(upstream[0])))
+    np.add.at(gradient, list(ids), np.array(upstream))
+    return gradient.tolist()
+
+
+def _remark_lookup_gradient(arguments, expected, got):
+    ids, upstream, vocabulary_size = arguments
+    last = np.zeros_like(expected)
+    last[list(ids)] = upstream
+    if same(last.tolist(), got, 1e-9):
+        return "Only the last occurrence of a token counts in yours: `gradient[ids] += upstream` adds once for each id."
+    if np.shape(got) != np.shape(expected):
+        return "The gradient has the shape of the matrix: [vocabulary, hidden]."
+    return ""
+
+
+def ppmi(counts: list[list[float]]) -> list[list[float]]:
+    """max(0, ln(P(word, context) / (P(word) P(context)))) from a table of counts: [words, contexts]; 0 where c = 0."""
+    joint = np.array(counts, dtype=float) / np.sum(counts)
+    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    found = np.zeros_like(joint)
+    seen = joint > 0
+    found[seen] = np.maximum(np.log(joint[seen] / independent[seen]), 0)
+    return found.tolist()
+
+
+def _remark_ppmi(arguments, expected, got):
+    got = np.array(got, dtype=float)
+    if not np.isfinite(got).all():
+        return "Where the count is 0 the logarithm is minus infinity; the positive part of that is 0."
+    if (got < 0).any():
+        return "Negative values become 0: that is the first P of PPMI."
+    if same((np.array(expected) / math.log(2)).tolist(), got.tolist(), 1e-9):
+        return "That is the logarithm to base 2; the natural one is asked for."
+    return ""
+
+
+def _ranks(values: list[float]) -> np.ndarray:
+    """Ranks from 1; equal values share the mean of their ranks."""
+    values = np.asarray(values, dtype=float)
+    smaller = (values[:, None] > values[None, :]).sum(axis=1)
+    equal = (values[:, None] == values[None, :]).sum(axis=1)
+    return smaller + (equal + 1) / 2
+
+
+def spearman(first: list[float], second: list[float]) -> float:
+    """Pearson's correlation of the ranks; equal values share the mean of their ranks."""
+    a, b = (_ranks(values) - (len(values) + 1) / 2 for values in (first, second))
+    return float(a @ b / math.sqrt((a @ a) * (b @ b)))
+
+
+def _remark_spearman(arguments, expected, got):
+    first, second = arguments
+    if same(float(np.corrcoef(first, second)[0, 1]), got, 1e-9):
+        return "That is the correlation of the values; replace them by their ranks first."
+    a, b = (np.argsort(np.argsort(values, kind="stable")) for values in (first, second))
+    if same(float(np.corrcoef(a, b)[0, 1]), got, 1e-9):
+        return "Equal values must share the mean of their ranks."
+    return ""
+
+
+def shared_bucket(names: int, buckets: int) -> float:
+    """The expected share of names that share their bucket with at least one other name."""
+    return 1 - (1 - 1 / buckets) ** (names - 1)
+
+
+def _remark_shared_bucket(arguments, expected, got):
+    names, buckets = arguments
+    none = math.prod(1 - i / buckets for i in range(names)) if names <= buckets else 0.0
+    if same(1 - none, got, 1e-9):
+        return "That is the birthday probability that any two collide; asked is the share of names that do."
+    if same(1 - (1 - 1 / buckets) ** names, got, 1e-9):
+        return "A name cannot collide with itself: there are names - 1 others."
+    if same(1 - expected, got, 1e-9):
+        return "That is the share of names that are alone."
+    return ""
+
+
+def characters_per_token(train: list[str], test: list[str], sizes: list[int]) -> list[float]:
+    """For each vocabulary size: characters / tokens of the test texts, with byte-level BPE trained on the others."""
+    characters = sum(map(len, test))
+    found = []
+    for size in sizes:
+        tokenizer = byte_level_bpe(train, size)
+        found.append(characters / sum(len(tokenizer.encode(text).ids) for text in test))
+    return found
+
+
+def _remark_characters_per_token(arguments, expected, got):
+    train, test, sizes = arguments
+    if same(characters_per_token(test, test, sizes), got, 1e-9):
+        return "Your merges were learned on the test texts themselves: they fit them too well. Learn on `train`."
+    if same(characters_per_token(train, train, sizes), got, 1e-9):
+        return "You measured on the training texts; the merges fit those better than any new text."
+    if same([1 / value for value in expected], got, 1e-9):
+        return "That is tokens per character, the other way round."
+    tokenizers = [byte_level_bpe(train, size) for size in sizes]
+    means = [float(np.mean([len(text) / len(t.encode(text).ids) for text in test])) for t in tokenizers]
+    if same(means, got, 1e-9):
+        return "A mean of ratios gives short texts the weight of long ones: divide the two sums."
+    return ""
+
+
+_TRAIN = ["the lamp is lit, the lamp is out", "the ferry is late", "码头的灯亮了", "the lamplighter lit the lamps"]
+_TEST = ["the lamps are out", "灯", "the ferry is lit by lamps"]
+
+EXERCISES = {
+    "utf8": Exercise(
+        hint="Four cases: below 0x80, below 0x800, below 0x10000, and the rest. `x >> 6` drops the lowest six bits, "
+        "`x & 0x3F` keeps only them, and `0x80 | y` sets the leading 1 of a byte that follows.",
+        examine=compare(
+            utf8,
+            [(0x41,), (0xE9,), (0x706F,), (0x1F6A2,), (0x7F,), (0x80,), (0x7FF,), (0x800,), (0xFFFF,), (0x10FFFF,)],
+            remark=_remark_utf8,
+        ),
+    ),
+    "merge": Exercise(
+        hint="Walk with an index i. If ids[i] and ids[i + 1] are the pair, append `new` and go on two places; else "
+        "append ids[i] and go on one. Mind the last place: it has no right neighbour.",
+        examine=compare(
+            merge,
+            [
+                ([1, 2], (1, 2), 3),
+                ([2, 1], (1, 2), 3),
+                ([1, 2, 1, 2], (1, 2), 3),
+                ([5, 5, 5], (5, 5), 9),
+                ([1, 2, 2, 1, 1, 2, 1], (1, 2), 7),
+                ([5, 5, 5, 5, 5], (5, 5), 9),
+            ],
+            remark=_remark_merge,
+        ),
+    ),
+    "characters_per_token": Exercise(
+        hint="For each size call trainbyte_level_bpe(train, size), encode every test text with it, and divide the "
+        "characters of all test texts by the tokens of all test texts.",
+        examine=compare(
+            characters_per_token,
+            [
+                (_TRAIN, ["the lamp"], [257]),
+                (_TRAIN, _TEST, [260]),
+                (_TRAIN, _TEST, [256, 262, 275, 290]),
+            ],
+            remark=_remark_characters_per_token,
+        ),
+    ),
+    "lookup_gradient": Exercise(
+        hint="Begin with zeros of [vocabulary, hidden]; then add upstream[t] to row ids[t], for each place t.",
+        examine=compare(
+            lookup_gradient,
+            [
+                ([0], [[1.0, 2.0]], 2),
+                ([1, 0], [[1.0, 2.0], [3.0, 4.0]], 2),
+                ([1, 1], [[1.0, 2.0], [3.0, 4.0]], 3),
+                ([2, 0, 2, 2], [[1.0, 0.5], [0.25, 2.0], [4.0, -1.0], [3.0, 3.0]], 4),
+            ],
+            remark=_remark_lookup_gradient,
+        ),
+    ),
+    "ppmi": Exercise(
+        hint="Divide by the sum of the table for the joint probabilities; its row sums and column sums are P(word) and "
+        "P(context). Take the logarithm only where the count is not 0.",
+        examine=compare(
+            ppmi,
+            [
+                ([[1, 1], [1, 1]],),
+                ([[2, 0], [0, 2]],),
+                ([[3, 1], [1, 3]],),
+                ([[4, 0, 1], [1, 2, 0], [0, 5, 3]],),
+            ],
+            remark=_remark_ppmi,
+        ),
+    ),
+    "spearman": Exercise(
+        hint="Rank each list (equal values get the mean of the ranks that they take), subtract the mean rank, and "
+        "divide the product of the two by the root of the product of their squares.",
+        examine=compare(
+            spearman,
+            [
+                ([1.0, 2.0], [1.0, 3.0]),
+                ([1.0, 2.0, 3.0], [10.0, 200.0, 3000.0]),
+                ([1.0, 2.0, 3.0], [2.0, 3.0, 1.0]),
+                ([1.0, 2.0, 2.0, 4.0], [1.0, 3.0, 2.0, 4.0]),
+                ([0.3, 0.9, 0.1, 0.4, 0.4], [7.0, 9.0, 2.0, 2.0, 2.0]),
+            ],
+            remark=_remark_spearman,
+        ),
+    ),
+    "shared_bucket": Exercise(
+        hint="Take one name. Each of the names - 1 others misses its bucket with probability 1 - 1/buckets, and all of "
+        "them with that to the power names - 1.",
+        examine=compare(
+            shared_bucket,
+            [(1, 4), (2, 4), (3, 4), (1000, 1024), (500, 2**18)],
+            remark=_remark_shared_bucket,
+        ),
+    ),
+}

@@ -1,0 +1,152 @@
+"""A text classifier that reads in both directions: embeddings, LSTM, mean over the real tokens, logits.
+
+Built and explained in chapter 04. Floor 2 of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Integral
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from lmtutor import batches
+from lmtutor.runtime import CourseError
+
+
+class LSTMClassifier(nn.Module):
+    """Embedding, bidirectional LSTM (Graves and Schmidhuber, 2005), mean over the real tokens, linear layer.
+
+    Args:
+        vocab_size: number of tokens.
+        num_labels: number of classes.
+        embedding_size: of each token.
+        hidden_size: of the state, in each direction.
+        dropout: share of zeros in training, on what enters the LSTM and on what leaves it.
+        word_dropout: share of tokens that training replaces by `unk_token_id`, so that no word alone decides.
+        unk_token_id: the id of <unk>.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        num_labels: int = 2,
+        *,
+        embedding_size: int = 64,
+        hidden_size: int = 64,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        unk_token_id: int = 0,
+    ):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding_size)
+        self.lstm = nn.LSTM(embedding_size, hidden_size, batch_first=True, bidirectional=True)
+        self.output = nn.Linear(2 * hidden_size, num_labels)
+        self.dropout = nn.Dropout(dropout)
+        self.word_dropout, self.unk_token_id = word_dropout, unk_token_id
+        nn.init.normal_(self.embedding.weight, std=0.1)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask (1 real, 0 padding, on the right), both [batch, time] -> logits [batch, num_labels]."""
+        lengths = attention_mask.sum(dim=1)  # [batch]
+        if self.training and self.word_dropout:
+            dropped = torch.rand(input_ids.shape, device=input_ids.device) < self.word_dropout
+            input_ids = input_ids.masked_fill(dropped, self.unk_token_id)
+        vectors = self.dropout(self.embedding(input_ids))  # [batch, time, embedding]
+        packed = pack_padded_sequence(vectors, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        hidden, _ = pad_packed_sequence(
+            self.lstm(packed)[0], batch_first=True
+        )  # [batch, time, 2 * hidden], 0 if padded
+        mean = hidden.sum(dim=1) / lengths[:, None]  # [batch, 2 * hidden]
+        return self.output(self.dropout(mean))
+
+
+def check_labels(labels: Sequence[int], num_labels: int | None = None) -> None:
+    """Make sure that a classifier can be trained on these labels: whole numbers from 0 up, of two classes at least.
+
+    Raises:
+        CourseError: a label is no such number (names become numbers with `text.label_ids`), or all are the same.
+    """
+    for number, label in enumerate(labels):
+        if isinstance(label, bool) or not isinstance(label, Integral) or label < 0:
+            raise CourseError(
+                f"Label {number} is {label!r}, but labels must be whole numbers from 0 up; "
+                f"`ids, names = text.label_ids(labels)` turns names into numbers."
+            )
+        if num_labels is not None and label >= num_labels:
+            raise CourseError(
+                f"Label {number} is {label}, but the model has {num_labels} classes, 0 to {num_labels - 1}; "
+                f"give it num_labels={max(labels) + 1}."
+            )
+    if len(set(labels)) < 2:
+        found = f"all {len(labels):,} labels are {labels[0]}" if len(labels) else "there are no labels"
+        raise CourseError(f"A classifier needs training examples of at least two classes, but {found}.")
+
+
+def epochs_by_length(
+    sequences: Sequence[Sequence[int]], labels: Sequence[int], *, batch_size: int, epochs: int, seed: int = 0
+) -> list[list[int]]:
+    """Indices of all batches of all epochs, each epoch in batches of similar length that are drawn anew.
+
+    Train with `fit(model, these, epochs=1, batch_size=1, shuffle=False, collate=collator(sequences, labels), ...)`.
+
+    Raises:
+        CourseError: labels and sequences differ in number, or `check_labels` finds a fault.
+    """
+    labels = [label.item() if hasattr(label, "item") else label for label in labels]  # NumPy's and torch's numbers
+    if len(sequences) != len(labels):
+        raise CourseError(f"There are {len(sequences):,} texts but {len(labels):,} labels; each text needs one.")
+    check_labels(labels)
+    lengths = [len(sequence) for sequence in sequences]
+    return [
+        batch for epoch in range(epochs) for batch in batches.by_length(lengths, batch_size, seed=1000 * seed + epoch)
+    ]
+
+
+def collator(
+    sequences: Sequence[Sequence[int]], labels: Sequence[int], *, pad_token_id: int = 0
+) -> Callable[[list[list[int]]], dict[str, torch.Tensor]]:
+    """A `collate` for `training.fit`: one list of indices -> `input_ids`, `attention_mask` and `labels` [batch]."""
+
+    def collate(chosen: list[list[int]]) -> dict[str, torch.Tensor]:
+        (indices,) = chosen
+        batch = batches.pad([sequences[i] for i in indices], pad_token_id)
+        return {**batch, "labels": torch.tensor([int(labels[i]) for i in indices])}
+
+    return collate
+
+
+def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
+    """Cross-entropy, and the number of texts that it is the mean of: for `training.fit`."""
+    logits = model(batch["input_ids"], batch["attention_mask"])  # [batch, num_labels]
+    return F.cross_entropy(logits.float(), batch["labels"]), len(batch["labels"])
+
+
+@torch.no_grad()
+def logits(model: nn.Module, sequences: Sequence[Sequence[int]], *, batch_size: int = 64) -> np.ndarray:
+    """What the model says to each text: [texts, num_labels]. The model is in evaluation mode meanwhile.
+
+    Raises:
+        CourseError: a text has no tokens.
+    """
+    device, training = next(model.parameters()).device, model.training
+    model.eval()
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    found: list[np.ndarray | None] = [None] * len(sequences)
+    for start in range(0, len(order), batch_size):
+        group = order[start : start + batch_size]
+        batch = batches.pad([sequences[i] for i in group])
+        rows = model(**{name: tensor.to(device) for name, tensor in batch.items()})
+        for i, row in zip(group, rows.double().cpu().numpy(), strict=True):
+            found[i] = row
+    model.train(training)
+    return np.array(found)
+
+
+def probabilities(model: nn.Module, sequences: Sequence[Sequence[int]], *, batch_size: int = 64) -> np.ndarray:
+    """P(class | text): [texts, num_labels], each row with sum 1. Errors as in `logits`."""
+    return torch.tensor(logits(model, sequences, batch_size=batch_size)).softmax(dim=-1).numpy()

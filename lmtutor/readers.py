@@ -1,0 +1,211 @@
+"""Readers of real data sets as they lie in a learner's folder: each gets that folder and returns its examples by split.
+
+`lmtutor.data` says which reader is whose. A line that is not as it should be raises a CourseError with its number.
+Floor 1 of the package.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from lmtutor.runtime import CourseError
+
+Rows = dict[str, list[dict]]  # split -> examples
+
+
+def find(folder: Path, *names: str) -> Path:
+    """The first of these files that exists in the folder, also with .gz behind its name."""
+    for name in names:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    raise CourseError(f"There is no {' or '.join(names)} (nor the same with .gz) in {str(folder)!r}.")
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, unpacked if it is gzipped."""
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CourseError(
+            f"{str(path)!r} is not UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x}); "
+            f"convert it, for example with: iconv -f LATIN1 -t UTF-8"
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise CourseError(f"{str(path)!r} cannot be read ({error}); is the file complete?") from None
+
+
+def lines_of(path: Path) -> list[str]:
+    """Lines, split at line feeds only: real texts hold U+0085 and U+2028, at which str.splitlines would split too."""
+    text = read_text(path).replace("\r\n", "\n")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def read_jsonl(path: Path, columns: tuple[str, ...] = ()) -> Iterator[dict]:
+    for number, line in enumerate(lines_of(path), start=1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            raise CourseError(f"Line {number} of {str(path)!r} is not JSON; is the file complete?") from None
+        for column in columns:
+            if not isinstance(row, dict) or column not in row:
+                raise CourseError(f"Line {number} of {str(path)!r} has no {column!r}; needed are {', '.join(columns)}.")
+        yield row
+
+
+def text_lines(names: dict[str, tuple[str, ...]]) -> Callable[[Path], Rows]:
+    """A reader of one text file a split, one example a line; `names` lists each split's possible file names."""
+
+    def read(folder: Path) -> Rows:
+        return {split: [{"text": line} for line in lines_of(find(folder, *files))] for split, files in names.items()}
+
+    return read
+
+
+def tenths(groups: Iterable[list[dict]]) -> Rows:
+    """Splits for a set that has none: of ten groups of examples eight train, the ninth validates, the tenth tests."""
+    rows: Rows = {"train": [], "validation": [], "test": []}
+    for i, examples in enumerate(groups):
+        rows[{8: "validation", 9: "test"}.get(i % 10, "train")] += examples
+    return rows
+
+
+def _labelled(path: Path, labels: dict[str, int], separator: str, skip: int = 0) -> Iterator[dict]:
+    """Examples of a file whose lines, but for the first `skip`, are a label, a separator and a text."""
+    for number, line in enumerate(lines_of(path)[skip:], start=1 + skip):
+        label, between, text = line.partition(separator)
+        if label.strip() not in labels or not between:
+            shown = "<tab>" if separator == "\t" else separator
+            known = " or ".join(f'"{label}{shown}"' for label in labels)
+            raise CourseError(f"Line {number} of {str(path)!r} does not begin with a label {known}.")
+        yield {"text": text, "label": labels[label.strip()]}
+
+
+def tiny_shakespeare(folder: Path) -> Rows:
+    """One long text; its last tenth is held out, as nanoGPT does."""
+    text = read_text(find(folder, "input.txt"))
+    cut = int(len(text) * 0.9)
+    return {"train": [{"text": text[:cut]}], "validation": [{"text": text[cut:]}]}
+
+
+def sst2(folder: Path) -> Rows:
+    """Lines "label sentence", as the Stanford Sentiment Treebank is usually passed around."""
+    names = {"train": "train", "validation": "dev", "test": "test"}
+    return {
+        split: list(_labelled(find(folder, f"stsa.binary.{name}"), {"0": 0, "1": 1}, " "))
+        for split, name in names.items()
+    }
+
+
+def imdb(folder: Path) -> Rows:
+    """The folders aclImdb/{train,test}/{neg,pos}/*.txt as published, or train.jsonl and test.jsonl."""
+    root = next((f for f in (folder / "aclImdb", folder) if (f / "train").is_dir()), None)
+    if root is None:
+        keep = ("text", "label")
+        return {
+            split: [{key: row[key] for key in keep} for row in read_jsonl(find(folder, f"{split}.jsonl"), keep)]
+            for split in ("train", "test")
+        }
+    return {
+        split: [
+            {"text": read_text(path), "label": label}
+            for label, kind in enumerate(("neg", "pos"))
+            for path in sorted((root / split / kind).glob("*.txt"))
+        ]
+        for split in ("train", "test")
+    }
+
+
+def newsgroups(folder: Path) -> Rows:
+    """Lines of JSON with split, category and text; the labels number the categories in alphabetical order."""
+    path, columns = find(folder, "four_categories.jsonl"), ("split", "category", "text")
+    messages = list(read_jsonl(path, columns))
+    rows: Rows = {"train": [], "test": []}
+    for number, message in enumerate(messages, start=1):
+        if not all(isinstance(message[column], str) for column in columns) or message["split"] not in rows:
+            raise CourseError(
+                f'Line {number} of {str(path)!r} needs a text, a category and the split "train" or "test", as strings.'
+            )
+    labels = {category: label for label, category in enumerate(sorted({message["category"] for message in messages}))}
+    for message in messages:
+        category = message["category"]
+        rows[message["split"]].append({"text": message["text"], "label": labels[category], "category": category})
+    return rows
+
+
+def chnsenticorp(folder: Path) -> Rows:
+    """A header, then lines "label<tab>text" in which a quotation mark is a character like any other."""
+    rows: Rows = {}
+    for split, name in {"train": "train", "validation": "dev", "test": "test"}.items():
+        path, header = find(folder, f"{name}.tsv"), "label\ttext_a"
+        if lines_of(path)[:1] != [header]:
+            raise CourseError(f"Line 1 of {str(path)!r} is not the header {header!r}.")
+        rows[split] = list(_labelled(path, {"0": 0, "1": 1}, "\t", skip=1))
+    return rows
+
+
+def sms_spam(folder: Path) -> Rows:
+    """Lines "ham<tab>text" or "spam<tab>text"; each text once, as many were collected several times."""
+    messages = {}
+    for message in _labelled(find(folder, "sms.tsv", "SMSSpamCollection"), {"ham": 0, "spam": 1}, "\t"):
+        text = message["text"].strip()
+        messages.setdefault(text, [message | {"text": text}])
+    return tenths(messages.values())
+
+
+def cmn_eng(folder: Path) -> Rows:
+    """Lines "English<tab>Chinese"; all translations of an English sentence are in the same split."""
+    path = find(folder, "cmn.txt")
+    pairs: dict[str, list[dict]] = {}
+    for number, line in enumerate(lines_of(path), start=1):
+        english, _, rest = line.partition("\t")
+        chinese = rest.partition("\t")[0]  # newer editions add a column with the authors
+        if not english.strip() or not chinese.strip():
+            raise CourseError(
+                f"Line {number} of {str(path)!r} is not an English and a Chinese sentence with a tab between."
+            )
+        pairs.setdefault(english, []).append({"text": english, "translation": chinese})
+    return tenths(pairs.values())
+
+
+def word_similarity(folder: Path) -> Rows:
+    """Every EN-NAME.txt in the folder: lines of two words and the mean score that people gave to their similarity."""
+    files = [*folder.glob("EN-*.txt"), *folder.glob("EN-*.txt.gz")]
+    names = sorted({path.name.removesuffix(".gz") for path in files})
+    rows = []
+    for name in names or ["EN-*.txt"]:
+        path = find(folder, name)
+        for number, line in enumerate(lines_of(path), start=1):
+            try:
+                word1, word2, score = line.split()
+                value = float(score)
+            except ValueError:
+                value = math.nan
+            if not math.isfinite(value):
+                raise CourseError(
+                    f"Line {number} of {str(path)!r} is not two words and a number between tabs or blanks."
+                )
+            named = name.removeprefix("EN-").removesuffix(".txt")
+            rows.append({"set": named, "word1": word1, "word2": word2, "score": value})
+    return {"test": rows}
+
+
+def word_analogies(folder: Path) -> Rows:
+    """Lines ": section", and below each its questions "a b c d": a is to b as c is to d."""
+    path = find(folder, "questions-words.txt")
+    section, rows = "", []
+    for number, line in enumerate(lines_of(path), start=1):
+        if line.startswith(":"):
+            section = line[1:].strip()
+            continue
+        words = line.split()
+        if len(words) != 4 or not section:
+            raise CourseError(f'Line {number} of {str(path)!r} is neither a section ": name" nor four words below one.')
+        rows.append({"section": section, **dict(zip("abcd", words, strict=True))})
+    return {"test": rows}

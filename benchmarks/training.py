@@ -2,8 +2,7 @@
 
     python benchmarks/training.py
 
-Two loops take turns, a stretch of steps each, so that whatever else the machine does hits both. The
-machine should be idle.
+The loops take turns, step by step, so that whatever else the machine does hits all of them.
 """
 
 import statistics
@@ -12,13 +11,14 @@ import time
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, StackDataset
 
 import lmtutor as lm
 from lmtutor import batches, results, text, training
 from lmtutor.models import recurrent
 from lmtutor.runtime import seed_everything
 
-ROUNDS, STEPS = 12, 30
+STEPS, WARM_UP = 390, 10
 COMMAND = "make bench ONLY=training"
 
 
@@ -40,10 +40,11 @@ class PlainLSTM(nn.Module):
 
 
 def settings():
+    """The chapter's settings, the sentences and the vocabulary."""
     cfg = lm.setup("03")
     train = text.sentences(lm.load(cfg.corpus, "train")["text"], cfg.tokens)
     vocabulary = text.Vocabulary(train, cfg.min_count)
-    return cfg, vocabulary, batches.streams(text.stream(train, vocabulary), cfg.streams, cfg.block)[:STEPS]
+    return cfg, train, vocabulary
 
 
 def model_of(cfg, vocabulary) -> recurrent.RecurrentLanguageModel:
@@ -57,8 +58,11 @@ def optimizer_of(parameters):
     return torch.optim.AdamW(parameters, lr=1e-3)
 
 
-def bare_loop(model, optimizer, blocks, loss_of) -> None:
-    """What everybody writes: forward, backward, clip, step, and the loss read for display."""
+def bare_steps(model, optimizer, blocks, loss_of):
+    """What everybody writes: forward, backward, clip, step, and the loss read for display.
+
+    Pauses after each step, and gives the number of its tokens, without padding.
+    """
     model.train()
     for block in blocks:
         loss = loss_of(model, block)
@@ -67,11 +71,26 @@ def bare_loop(model, optimizer, blocks, loss_of) -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         loss.item()
+        yield int((block["labels"] >= 0).sum())
 
 
-def fit_step_times(model, blocks) -> list[float]:
-    """Seconds from the end of one step to the end of the next, inside `fit`."""
-    marks = []
+def step_times(model, blocks, others: dict) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
+    """Seconds and tokens of each step inside `fit`, and of one step of each other loop, done between steps of `fit`."""
+    times: dict[str, list[float]] = {name: [] for name in ("fit", *others)}
+    tokens: dict[str, list[int]] = {name: [] for name in times}
+    began = None
+
+    def on_step(step, loss):
+        nonlocal began
+        if began is not None:
+            times["fit"].append(time.perf_counter() - began)
+            tokens["fit"].append(blocks[step - 1]["labels"].numel())
+            for name, loop in others.items():
+                began = time.perf_counter()
+                tokens[name].append(next(loop))
+                times[name].append(time.perf_counter() - began)
+        began = time.perf_counter()
+
     training.fit(
         model,
         blocks,
@@ -82,27 +101,31 @@ def fit_step_times(model, blocks) -> list[float]:
         collate=lambda b: b[0],
         optimizer=optimizer_of,
         progress=False,
-        on_step=lambda step, loss: marks.append(time.perf_counter()),
+        on_step=on_step,
     )
-    return [after - before for before, after in zip(marks, marks[1:], strict=False)]
-
-
-def bare_step_times(model, optimizer, blocks, loss_of) -> list[float]:
-    marks = []
-    for block in blocks:
-        bare_loop(model, optimizer, [block], loss_of)
-        marks.append(time.perf_counter())
-    return [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    return times, tokens
 
 
 def carried(model, block) -> torch.Tensor:
     return model.loss_of(model, block)[0]
 
 
-def shuffled_blocks(blocks) -> list[dict]:
-    """Fixed batches of the same size in which nothing is carried: what a shuffling loader would give."""
-    order = torch.randperm(len(blocks), generator=torch.Generator().manual_seed(0)).tolist()
-    return [blocks[i] for i in order]
+def shuffled_blocks(blocks) -> DataLoader:
+    """The rows of all blocks, shuffled: fixed batches without padding in which nothing is carried."""
+    rows = {name: torch.cat([block[name] for block in blocks]) for name in ("input_ids", "labels")}
+    return DataLoader(StackDataset(**rows), batch_size=len(blocks[0]["input_ids"]), shuffle=True)
+
+
+def shuffled_sentences(sentences, vocabulary, tokens: int) -> DataLoader:
+    """Fixed numbers of sentences, shuffled and padded, with about so many tokens to a batch: how one begins."""
+    ids = [text.stream([sentence], vocabulary) for sentence in sentences]
+    count = round(tokens / statistics.mean(len(s) - 1 for s in ids))
+
+    def collate(chosen):
+        inputs, labels = batches.pad([s[:-1] for s in chosen]), batches.pad([s[1:] for s in chosen])
+        return inputs | {"labels": labels["input_ids"].masked_fill(labels["attention_mask"] == 0, -100)}
+
+    return DataLoader(ids, batch_size=count, shuffle=True, drop_last=True, collate_fn=collate)
 
 
 def plain_loss(model, block) -> torch.Tensor:
@@ -110,51 +133,54 @@ def plain_loss(model, block) -> torch.Tensor:
 
 
 def main() -> None:
-    cfg, vocabulary, blocks = settings()
+    cfg, sentences, vocabulary = settings()
+    blocks = batches.streams(text.stream(sentences, vocabulary), cfg.streams, cfg.block)[:STEPS]
     ours, same = model_of(cfg, vocabulary), model_of(cfg, vocabulary)
     same.loss_of = recurrent.carried_loss()
-    plain = PlainLSTM(len(vocabulary), cfg.embedding_size, cfg.hidden_size, cfg.dropout)
-    same_optimizer, plain_optimizer = optimizer_of(list(same.parameters())), optimizer_of(list(plain.parameters()))
-    shuffled = shuffled_blocks(blocks)
-    times: dict[str, list[float]] = {"fit": [], "bare loop": [], "plain nn.LSTM": []}
-    for round_number in range(ROUNDS + 1):
-        found = {
-            "fit": fit_step_times(ours, blocks),
-            "bare loop": bare_step_times(same, same_optimizer, blocks, carried),
-            "plain nn.LSTM": bare_step_times(plain, plain_optimizer, shuffled, plain_loss),
-        }
-        if round_number:  # the first one warms up
-            for name, values in found.items():
-                times[name].append(statistics.median(values))
-    tokens = cfg.streams * cfg.block
-    middle = {name: statistics.median(values) for name, values in times.items()}
+
+    def plain(data):
+        model = PlainLSTM(len(vocabulary), cfg.embedding_size, cfg.hidden_size, cfg.dropout)
+        return bare_steps(model, optimizer_of(list(model.parameters())), data, plain_loss)
+
+    others = {
+        "bare": bare_steps(same, optimizer_of(list(same.parameters())), blocks, carried),
+        "plain blocks": plain(shuffled_blocks(blocks)),
+        "plain sentences": plain(shuffled_sentences(sentences, vocabulary, cfg.streams * cfg.block)),
+    }
+    times, tokens = step_times(ours, blocks, others)
     names = {
         "fit": "training.fit, carried state",
-        "bare loop": "the same model and batches in a bare loop",
-        "plain nn.LSTM": "the same layers in a plain loop, shuffled fixed batches",
+        "bare": "the same model and batches in a bare loop",
+        "plain blocks": "the same layers in a plain loop, shuffled blocks, nothing carried",
+        "plain sentences": "the same layers in a plain loop, shuffled sentences, padded",
     }
-    rows = [
-        {
-            "loop": names[name],
-            "ms a step": round(1e3 * seconds, 2),
-            "tokens a second": f"{tokens / seconds:,.0f}",
-        }
-        for name, seconds in middle.items()
-    ]
-    overhead = statistics.median(a / b - 1 for a, b in zip(times["fit"], times["bare loop"], strict=True))
-    against_plain = statistics.median(b / a for a, b in zip(times["fit"], times["plain nn.LSTM"], strict=True))
+    rates, rows = {}, []
+    for name, seconds in times.items():
+        rates[name] = [n / s for n, s in zip(tokens[name], seconds, strict=True)][WARM_UP:]
+        rows.append(
+            {
+                "loop": names[name],
+                "tokens a step": round(statistics.mean(tokens[name])),
+                "ms a step": round(1e3 * statistics.median(seconds[WARM_UP:]), 2),
+                "tokens a second": f"{statistics.median(rates[name]):,.0f}",
+            }
+        )
+
+    def faster_than(other: str) -> float:
+        return statistics.median(a / b for a, b in zip(rates["fit"], rates[other], strict=True))
+
     results.record(
         "training_speed",
         rows,
-        about=f"One step of the LSTM language model of chapter 03 (quick) on {tokens} tokens; medians of {ROUNDS} "
-        f"rounds of {STEPS} steps that take turns, {torch.get_num_threads()} thread(s).",
+        about=f"Steps of the LSTM language model of chapter 03 (quick), padding not counted; medians of "
+        f"{len(rates['fit'])} steps of each loop, taking turns, {torch.get_num_threads()} thread(s).",
         command=COMMAND,
         packages=("torch", "accelerate"),
-        overhead_percent=round(100 * overhead, 1),
-        speed_against_plain_loop=round(against_plain, 3),
+        overhead_percent=round(100 * (1 / faster_than("bare") - 1), 1),
+        speed_against_shuffled_blocks=round(faster_than("plain blocks"), 3),
+        speed_against_shuffled_sentences=round(faster_than("plain sentences"), 3),
     )
     print(results.markdown("training_speed"))
-    print(f"fit costs {100 * overhead:+.1f} % over the bare loop; tokens/s against the plain loop: {against_plain:.3f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
 
@@ -17,7 +18,8 @@ def definitions(chapter: str, *names: str) -> SimpleNamespace:
     """
     (path,) = CHAPTERS.glob(f"{chapter}_*.ipynb")
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    trees = [ast.parse(cell.source).body for cell in cells if "colab" not in cell.metadata.get("tags", [])]
+    plain = TransformerManager().transform_cell  # magics become calls
+    trees = [ast.parse(plain(cell.source)).body for cell in cells if "colab" not in cell.metadata.get("tags", [])]
     statements = [statement for tree in trees for statement in tree]
     wanted, found = [], set()
     for statement in statements:

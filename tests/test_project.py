@@ -6,12 +6,13 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +85,20 @@ def test_constraints_cover_everything_that_the_course_installs():
         todo += [r for r in needed if not r.marker or any(r.marker.evaluate({"extra": extra}) for extra in wanted)]
     missing = {name for name in missing if not name.startswith(("nvidia-", "cuda-", "triton"))}  # a CUDA build's own
     assert not missing, f"constraints.txt does not pin {sorted(missing)}"
+
+
+def test_the_pinned_versions_run_on_the_oldest_python_that_the_course_names():
+    oldest = re.fullmatch(r">=(\d+\.\d+)", PROJECT["requires-python"])[1] + ".0"
+    too_new = {}
+    for name, version in pinned().items():
+        try:
+            package = distribution(name)
+        except PackageNotFoundError:
+            continue  # one of another platform
+        wants = package.metadata["Requires-Python"]
+        if package.version == version and wants and not SpecifierSet(wants).contains(oldest):
+            too_new[name] = wants
+    assert not too_new, f"these pins do not run on Python {oldest}: {too_new}"
 
 
 def test_the_readme_names_the_pinned_torch():

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import wrong_answers_attention
 import wrong_answers_classify
 import wrong_answers_recurrent
 
@@ -391,7 +392,7 @@ WRONG = {
     },
 }
 WRONG |= wrong_answers_recurrent.WRONG
-WRONG |= wrong_answers_classify.WRONG
+WRONG |= wrong_answers_classify.WRONG | wrong_answers_attention.WRONG
 MISTAKES = [pytest.param(name, f, id=f"{name}: {what}") for name, wrong in WRONG.items() for what, f in wrong.items()]
 
 
@@ -509,6 +510,16 @@ def shown(value):
         ("recurrent.top_p", "too few", "reaches the share"),
         ("recurrent.context_curve", "other tokens for each length", "the same tokens"),
         ("recurrent.context_curve", "cross-entropy", "exponential"),
+        ("attention.lookup", "scores for weights", "the softmax makes weights"),
+        ("attention.scaled_attention", "no root", "The root is missing"),
+        ("attention.scaled_attention", "softmax over the queries", "must sum to 1"),
+        ("attention.right_scale", "the variance", "dividing by its root"),
+        ("attention.softmax_backward", "plain mean", "the weighted one"),
+        ("attention.window_mask", "one too wide", "itself among them"),
+        ("attention.window_mask", "both sides", "what comes later"),
+        ("attention.split_heads", "view alone", "the words are mixed up"),
+        ("attention.turn", "clockwise", "clockwise"),
+        ("attention.merge", "no factors", "bring both to the common one"),
     ],
 )
 def test_a_typical_mistake_gets_a_remark_on_what_it_is(name, what, remark):
@@ -531,10 +542,14 @@ def test_other_types_of_number_and_container_pass_too(name):
 
     def other(*arguments):
         result = reference(name)(*arguments)
-        return (np.float64(x) for x in result) if isinstance(result, list) else np.asarray(result, float)
+        return (np.float64(x) for x in result) if isinstance(result, list) else array(result, float)
+
+    def array(result, kind=None):
+        ragged = isinstance(result, tuple) and len({np.shape(part) for part in result}) > 1
+        return [array(part, kind) for part in result] if ragged else np.asarray(result, kind)
 
     assert exercises.find(name).examine(other) is None
-    assert exercises.find(name).examine(lambda *arguments: np.asarray(reference(name)(*arguments))) is None
+    assert exercises.find(name).examine(lambda *arguments: array(reference(name)(*arguments))) is None
 
 
 @pytest.mark.parametrize("stub", [..., lambda *arguments: ...], ids=["dots", "a function that returns dots"])

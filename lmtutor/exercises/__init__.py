@@ -14,7 +14,7 @@ from lmtutor.exercises.examine import Exercise
 from lmtutor.runtime import choose
 
 # Chapter number -> module. The order is that of the course.
-CHAPTERS = {"00": "start", "01": "ngram", "02": "tokens", "03": "recurrent", "04": "classify"}
+CHAPTERS = {"00": "start", "01": "ngram", "02": "tokens", "03": "recurrent", "04": "classify", "05": "attention"}
 
 
 def find(name: str) -> Exercise:

@@ -1,0 +1,49 @@
+"""Where a token stands: sinusoids, rotations and ALiBi. Built in chapter 05.
+
+Learned positions are an nn.Embedding and need no code here.
+Floor 2 of the package.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from lmtutor.runtime import CourseError
+
+
+def frequencies(size: int, base: float = 10_000.0) -> torch.Tensor:
+    """Angles a position, [size / 2]: from 1 radian down to nearly 1 / base, evenly spaced in the logarithm.
+
+    Raises:
+        CourseError: the size is odd.
+    """
+    if size % 2:
+        raise CourseError(f"Positions turn pairs of numbers, so the size must be even, and it is {size}.")
+    return base ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+
+
+def sinusoids(length: int, size: int) -> torch.Tensor:
+    """Positions [length, size], sine and cosine of a frequency side by side (Vaswani et al., 2017, section 3.5)."""
+    angles = torch.arange(length)[:, None] * frequencies(size)  # [length, size / 2]
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).to(torch.get_default_dtype())
+
+
+def rotate(x: torch.Tensor, start: int = 0) -> torch.Tensor:
+    """Rotary positions (Su et al., 2021): the vector at position m is turned by m times the frequencies.
+
+    Args:
+        x: queries or keys [..., time, size]; numbers i and i + size / 2 are a pair, as in Hugging Face's models.
+        start: position of the first vector.
+    """
+    place = torch.arange(start, start + x.shape[-2], device=x.device)
+    angles = place[:, None] * frequencies(x.shape[-1]).to(x.device)  # [time, size / 2]
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+def alibi(num_heads: int, length: int) -> torch.Tensor:
+    """Bias [heads, length, length], minus the distance times 2^(-8h / heads) in head h (Press et al., 2022)."""
+    slopes = 2.0 ** (-8.0 * torch.arange(1, num_heads + 1) / num_heads)
+    place = torch.arange(length)
+    return -slopes[:, None, None] * (place[:, None] - place[None, :]).abs()

@@ -1,0 +1,282 @@
+"""Attention and positions: equal to PyTorch's and Transformers', true to their properties, and without leaks."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from notebook_code import definitions
+from torch import nn
+from torch.nn import functional as F
+
+from lmtutor.models import attention, positions
+from lmtutor.models.attention import MultiHeadAttention, causal_mask, padding_mask
+from lmtutor.runtime import CourseError
+
+HERE = {"dtype": torch.float64}
+
+
+def randn(*shape, seed=0, requires_grad=False):
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), **HERE)
+    return x.requires_grad_(requires_grad)
+
+
+def mask_of(kind, batch, queries, keys, seed=0):
+    """Boolean masks [batch, 1, queries, keys] or None."""
+    lengths = torch.arange(batch) % keys + 1
+    padding = padding_mask(torch.arange(keys) < lengths[:, None])
+    some = torch.rand(batch, 1, queries, keys, generator=torch.Generator().manual_seed(seed)) < 0.6
+    return {
+        "none": None,
+        "padding": padding,
+        "causal": causal_mask(queries, keys),
+        "both": padding & causal_mask(queries, keys),
+        "random": some,
+    }[kind]
+
+
+KINDS = ("none", "padding", "causal", "both", "random")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("queries", "keys"), [(1, 1), (4, 4), (2, 5), (5, 3)])
+def test_attention_is_pytorch_s(kind, queries, keys):
+    q, k, v = randn(3, 2, queries, 4), randn(3, 2, keys, 4, seed=1), randn(3, 2, keys, 6, seed=2)
+    mask = mask_of(kind, 3, queries, keys)
+    output, weights = attention.attention(q, k, v, mask)
+    torch.testing.assert_close(output, F.scaled_dot_product_attention(q, k, v, attn_mask=mask), atol=1e-12, rtol=0)
+    torch.testing.assert_close(attention.fast_attention(q, k, v, mask), output, atol=1e-12, rtol=0)
+    allowed = torch.ones_like(weights, dtype=torch.bool) if mask is None else mask.expand_as(weights)
+    torch.testing.assert_close(weights.sum(-1), allowed.any(-1).double(), atol=1e-12, rtol=0)
+    assert (weights[~allowed] == 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("queries", "keys"), [(4, 4), (2, 5), (5, 3)])
+def test_the_fast_way_is_the_slow_way_with_bias_and_causal_too(kind, queries, keys):
+    q, k, v = randn(2, 2, queries, 4), randn(2, 2, keys, 4, seed=1), randn(2, 2, keys, 4, seed=2)
+    mask = mask_of(kind, 2, queries, keys)
+    for bias, causal in itertools.product((None, randn(2, queries, keys, seed=3)), (False, True)):
+        seen = attention.with_causal(mask, q, k) if causal else mask
+        slow, _ = attention.attention(q, k, v, seen, 0.0 if bias is None else bias)
+        fast = attention.fast_attention(q, k, v, mask, bias, causal=causal)
+        torch.testing.assert_close(fast, slow, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("biases", [False, True])
+def test_many_heads_are_pytorch_s_module(padded, causal, training, biases):
+    torch.manual_seed(0)
+    ours = MultiHeadAttention(12, 3, bias=biases).double().train(training)
+    theirs = nn.MultiheadAttention(12, 3, bias=biases, batch_first=True, **HERE).train(training)
+    with torch.no_grad():
+        maps = (ours.query, ours.key, ours.value)
+        theirs.in_proj_weight.copy_(torch.cat([m.weight for m in maps]))
+        theirs.out_proj.weight.copy_(ours.output.weight)
+        if biases:
+            theirs.in_proj_bias.copy_(torch.cat([m.bias for m in maps]))
+            theirs.out_proj.bias.copy_(ours.output.bias)
+    x = randn(4, 7, 12)
+    real = (torch.arange(7) < torch.tensor([7, 4, 2, 1])[:, None]).long()
+    expected, expected_weights = theirs(
+        x,
+        x,
+        x,
+        key_padding_mask=real == 0 if padded else None,
+        attn_mask=~causal_mask(7) if causal else None,
+        average_attn_weights=False,
+    )
+    mask = padding_mask(real) if padded else None
+    fast, no_weights = ours(x, mask=mask, causal=causal)
+    same, weights = ours(x, mask=mask, causal=causal, need_weights=True)
+    assert no_weights is None
+    for got, wanted in ((fast, expected), (same, expected), (weights, expected_weights)):
+        torch.testing.assert_close(got, wanted, atol=1e-12, rtol=0)
+
+
+def test_looking_at_another_text_is_pytorch_s_too():
+    torch.manual_seed(0)
+    ours, theirs = MultiHeadAttention(8, 2).double(), nn.MultiheadAttention(8, 2, batch_first=True, **HERE)
+    with torch.no_grad():
+        maps = (ours.query, ours.key, ours.value)
+        theirs.in_proj_weight.copy_(torch.cat([m.weight for m in maps]))
+        theirs.in_proj_bias.copy_(torch.cat([m.bias for m in maps]))
+        theirs.out_proj.load_state_dict(ours.output.state_dict())
+    x, memory = randn(2, 3, 8), randn(2, 5, 8, seed=1)
+    real = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
+    expected, _ = theirs(x, memory, memory, key_padding_mask=real == 0)
+    torch.testing.assert_close(ours(x, memory, mask=padding_mask(real))[0], expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_query_that_may_look_nowhere_gets_zeros_and_finite_gradients(need_weights, causal):
+    torch.manual_seed(0)
+    model = MultiHeadAttention(8, 2, bias=False).double()
+    x = randn(2, 4, 8, requires_grad=True)
+    real = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]])  # the second text is empty
+    output, _ = model(x, mask=padding_mask(real), causal=causal, need_weights=need_weights)
+    assert (output[1] == 0).all() and output.isfinite().all()
+    output.square().sum().backward()
+    assert x.grad.isfinite().all() and all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("rotary", [False, True])
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_a_changed_later_token_changes_nothing_before_it(rotary, need_weights):
+    torch.manual_seed(0)
+    model = MultiHeadAttention(8, 2, rotary=rotary).double()
+    x = randn(1, 6, 8)
+    before, _ = model(x, causal=True, need_weights=need_weights)
+    for place in range(6):
+        changed = x.clone()
+        changed[:, place] += 1
+        after, _ = model(changed, causal=True, need_weights=need_weights)
+        torch.testing.assert_close(after[:, :place], before[:, :place], atol=1e-13, rtol=0)
+        assert not torch.allclose(after[:, place:], before[:, place:])
+
+
+@given(length=st.integers(1, 6), extra=st.integers(0, 4), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=40)
+def test_what_stands_in_the_padding_changes_nothing(length, extra, seed):
+    torch.manual_seed(seed)
+    model = MultiHeadAttention(8, 2).double()
+    x = randn(1, length, 8, seed=seed)
+    padded = torch.cat([x, 100 * randn(1, extra, 8, seed=seed + 1)], dim=1)
+    real = (torch.arange(length + extra) < length).long()[None]
+    output, _ = model(padded, mask=padding_mask(real))
+    torch.testing.assert_close(output[:, :length], model(x)[0], atol=1e-12, rtol=0)
+
+
+def test_attention_without_positions_is_equivariant_and_with_them_is_not():
+    torch.manual_seed(0)
+    x, order = randn(2, 6, 8), torch.tensor([3, 1, 5, 0, 4, 2])
+    for rotary in (False, True):
+        model = MultiHeadAttention(8, 2, rotary=rotary).double()
+        same = torch.allclose(model(x[:, order])[0], model(x)[0][:, order], atol=1e-12)
+        assert same is not rotary
+
+
+def test_dropout_is_for_training_only_and_leaves_the_weights_alone():
+    torch.manual_seed(0)
+    model, x = MultiHeadAttention(8, 2, dropout=0.5).double(), randn(2, 6, 8)
+    still, weights = model.eval()(x, need_weights=True)
+    torch.testing.assert_close(model(x)[0], still)
+    moved, in_training = model.train()(x, need_weights=True)
+    assert not torch.allclose(moved, still)
+    torch.testing.assert_close(in_training, weights)
+
+
+@pytest.mark.parametrize(("hidden", "heads"), [(10, 3), (8, 0), (4, 8)])
+def test_heads_that_cannot_share_say_so(hidden, heads):
+    with pytest.raises(CourseError, match=f"{heads} heads cannot share {hidden} numbers"):
+        MultiHeadAttention(hidden, heads)
+
+
+def test_rotary_heads_of_odd_size_say_so():
+    with pytest.raises(CourseError, match="the size must be even, and it is 3"):
+        MultiHeadAttention(6, 2, rotary=True)(torch.zeros(1, 2, 6))
+
+
+# --- gradients --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_by_hand_are_autograd_s_and_those_of_finite_differences(seed):
+    backward = definitions("05", "attention_backward").attention_backward
+    q, k, v = (randn(2, n, 4, seed=seed + i, requires_grad=True) for i, n in enumerate((3, 5, 5)))
+    factors = randn(2, 3, 4, seed=seed + 9)
+
+    def loss(q, k, v):
+        return (attention.attention(q, k, v)[0] * factors).sum()
+
+    ours = backward(q.detach(), k.detach(), v.detach(), factors)
+    for by_hand, automatic in zip(ours, torch.autograd.grad(loss(q, k, v), (q, k, v)), strict=True):
+        torch.testing.assert_close(by_hand, automatic, atol=1e-10, rtol=0)
+    assert torch.autograd.gradcheck(loss, (q, k, v), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_masked_attention_passes_gradcheck(kind):
+    q, k, v = (randn(2, 1, 4, 3, seed=i, requires_grad=True) for i in range(3))
+    mask = mask_of(kind, 2, 4, 4)
+    assert torch.autograd.gradcheck(lambda q, k, v: attention.attention(q, k, v, mask)[0], (q, k, v))
+
+
+def test_the_softmax_s_jacobian_is_autograd_s():
+    jacobian = definitions("05", "softmax_jacobian").softmax_jacobian
+    scores = randn(6)
+    theirs = torch.autograd.functional.jacobian(lambda s: s.softmax(-1), scores)
+    torch.testing.assert_close(jacobian(scores), theirs, atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("block", [1, 3, 7, 100])
+def test_attention_in_blocks_is_attention(block):
+    in_blocks = definitions("05", "attention_in_blocks").attention_in_blocks
+    q, k, v = 20 * randn(2, 3, 9, 4), 20 * randn(2, 3, 9, 4, seed=1), randn(2, 3, 9, 5, seed=2)
+    torch.testing.assert_close(in_blocks(q, k, v, block), attention.attention(q, k, v)[0], atol=1e-10, rtol=0)
+
+
+def test_kernel_regression_is_attention():
+    kernel_regression = definitions("05", "kernel_regression").kernel_regression
+    x, y, places, width = randn(20), randn(20, seed=1), randn(7, seed=2), 0.7
+    queries = torch.stack([places, torch.ones_like(places)], dim=-1)
+    keys = torch.stack([x, -(x**2) / 2], dim=-1)
+    theirs = F.scaled_dot_product_attention(queries[None], keys[None], y[None, :, None], scale=1 / width**2)
+    torch.testing.assert_close(kernel_regression(places, x, y, width), theirs.flatten(), atol=1e-12, rtol=0)
+
+
+# --- positions --------------------------------------------------------------------------------------------------------
+
+
+@given(shift=st.integers(0, 300), start=st.integers(0, 300))
+@settings(deadline=None, max_examples=40)
+def test_rotated_scores_depend_on_the_distance_only(shift, start):
+    q, k = randn(1, 8), randn(1, 8, seed=1)
+    near = (positions.rotate(q, start) * positions.rotate(k, start + 5)).sum()
+    far = (positions.rotate(q, start + shift) * positions.rotate(k, start + shift + 5)).sum()
+    torch.testing.assert_close(near, far, atol=1e-9, rtol=0)
+    torch.testing.assert_close(positions.rotate(q, start).norm(), q.norm())
+
+
+def test_rotate_is_llama_s():
+    from transformers import LlamaConfig
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
+
+    config = LlamaConfig(hidden_size=48, num_attention_heads=3, max_position_embeddings=64)
+    x = randn(2, 3, 9, 16).float()
+    cos, sin = LlamaRotaryEmbedding(config)(x, torch.arange(9)[None])
+    theirs, _ = apply_rotary_pos_emb(x, x, cos, sin)
+    torch.testing.assert_close(positions.rotate(x), theirs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shift", [1, 7, 50])
+def test_a_shift_of_sinusoids_is_one_matrix(shift):
+    parts = definitions("05", "shift_matrix", "frequencies")
+    table = positions.sinusoids(120, 16).double()
+    torch.testing.assert_close(table[:-shift] @ parts.shift_matrix(shift, 16).T, table[shift:], atol=1e-5, rtol=0)
+
+
+def test_sinusoids_are_those_of_the_paper():
+    table = positions.sinusoids(10, 6)
+    for place, i in itertools.product(range(10), range(3)):
+        angle = place / 10_000 ** (2 * i / 6)
+        assert math.isclose(table[place, 2 * i], math.sin(angle), abs_tol=1e-6)
+        assert math.isclose(table[place, 2 * i + 1], math.cos(angle), abs_tol=1e-6)
+
+
+@pytest.mark.parametrize("function", [positions.frequencies, lambda size: positions.sinusoids(4, size)])
+def test_positions_of_odd_size_say_so(function):
+    with pytest.raises(CourseError, match="the size must be even, and it is 7"):
+        function(7)
+
+
+def test_alibi_has_the_paper_s_slopes_and_depends_on_the_distance_only():
+    bias = positions.alibi(8, 30)
+    torch.testing.assert_close(-bias[:, 1, 0], torch.tensor([2.0**-i for i in range(1, 9)]))
+    torch.testing.assert_close(bias[:, 5:, 5:], bias[:, :-5, :-5])
+    assert torch.equal(positions.alibi(8, 12), bias[:, :12, :12])

@@ -58,9 +58,8 @@ class LSTMClassifier(nn.Module):
             input_ids = input_ids.masked_fill(dropped, self.unk_token_id)
         vectors = self.dropout(self.embedding(input_ids))  # [batch, time, embedding]
         packed = pack_padded_sequence(vectors, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True
-        )  # [batch, time, 2 * hidden], 0 if padded
+        # [batch, time, 2 * hidden], zeros where padded
+        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
         mean = hidden.sum(dim=1) / lengths[:, None]  # [batch, 2 * hidden]
         return self.output(self.dropout(mean))
 

@@ -35,9 +35,8 @@ def rotate(x: torch.Tensor, start: int = 0) -> torch.Tensor:
         x: queries or keys [..., time, size]; numbers i and i + size / 2 are a pair, as in Hugging Face's models.
         start: position of the first vector.
     """
-    place = torch.arange(start, start + x.shape[-2], device=x.device)
-    angles = place[:, None] * frequencies(x.shape[-1]).to(x.device)  # [time, size / 2]
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    angles = torch.arange(start, start + x.shape[-2])[:, None] * frequencies(x.shape[-1])  # [time, size / 2]
+    cos, sin = (part.to(x.dtype).to(x.device) for part in (angles.cos(), angles.sin()))  # Apple's GPUs know no float64
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 

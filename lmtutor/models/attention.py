@@ -104,14 +104,19 @@ class MultiHeadAttention(nn.Module):
         if num_heads < 1 or hidden_size % num_heads:
             raise CourseError(f"{num_heads} heads cannot share {hidden_size} numbers equally: choose a divisor of it.")
         self.num_heads, self.dropout, self.rotary = num_heads, dropout, rotary
-        self.query, self.key, self.value, self.output = (
-            nn.Linear(hidden_size, hidden_size, bias=bias) for _ in range(4)
-        )
+        maps = [nn.Linear(hidden_size, hidden_size, bias=bias) for _ in range(4)]
+        self.query, self.key, self.value, self.output = maps
+
+    def keys_and_values(self, memory: torch.Tensor, start: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """What queries look at: [batch, keys, hidden], the first one at `start` -> two [batch, heads, keys, size]."""
+        maps = (self.key, self.value)
+        key, value = (linear(memory).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for linear in maps)
+        return (positions.rotate(key, start) if self.rotary else key), value
 
     def forward(
         self,
         hidden: torch.Tensor,
-        memory: torch.Tensor | None = None,
+        memory: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None = None,
         *,
         mask: torch.Tensor | None = None,
         bias: torch.Tensor | None = None,
@@ -122,24 +127,20 @@ class MultiHeadAttention(nn.Module):
 
         Args:
             hidden: [batch, queries, hidden].
-            memory: [batch, keys, hidden]; None for self-attention.
+            memory: [batch, keys, hidden], or what `keys_and_values` made of it; None for self-attention.
             mask: boolean, True where a query may look; broadcasts to [batch, heads, queries, keys].
             bias: added to the scores; broadcasts to the same.
-            causal: whether no query sees a later key, besides the mask.
+            causal: whether no query sees a later key, besides the mask; the last query is at the place of the last key.
             need_weights: whether to return the weights; without them faster kernels are used.
 
         Returns:
             [batch, queries, hidden], and the weights (without dropout) [batch, heads, queries, keys] or None.
         """
         memory = hidden if memory is None else memory
-        query, key, value = (
-            vectors.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # [batch, heads, time, size]
-            for vectors in (self.query(hidden), self.key(memory), self.value(memory))
-        )
-        if self.rotary:
-            query, key = positions.rotate(query), positions.rotate(key)
-        dropout = self.dropout * self.training
-        context = fast_attention(query, key, value, mask, bias, causal=causal, dropout=dropout)
+        key, value = memory if isinstance(memory, tuple) else self.keys_and_values(memory)
+        query = self.query(hidden).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # [batch, heads, queries, size]
+        query = positions.rotate(query, key.shape[-2] - query.shape[-2]) if self.rotary else query
+        context = fast_attention(query, key, value, mask, bias, causal=causal, dropout=self.dropout * self.training)
         output = self.output(context.transpose(1, 2).flatten(2))  # [batch, queries, hidden]
         if not need_weights:
             return output, None

@@ -1,8 +1,8 @@
 """Corpora: `load(name)` gives one as a `datasets.DatasetDict`, from this course, a local folder or the hub.
 
 Every data set is one entry of `CATALOGUE`. Columns: "text" for language modelling, "text" and "label" for
-classification, "text" and "english" or "translation" for translation; word pairs and word analogies have their own;
-embedded corpora add their ground truth.
+classification, one a language ("en", "de", "zh") or "text" and "english" or "translation" for translation; word pairs
+and word analogies have their own; embedded corpora add their ground truth.
 Floor 2 of the package.
 """
 
@@ -237,6 +237,11 @@ CATALOGUE: dict[str, Entry] = {
         task="translation",
         embedded=_embedded("harbour_zh"),
     ),
+    "phrasebook": Entry(
+        about="Generated sentences in English, German and Chinese whose word alignments are known.",
+        task="translation",
+        embedded=_embedded("phrasebook"),
+    ),
     "pydoc": Entry(
         about="Python's language reference, from the standard library of this Python.",
         task="language modelling",
@@ -302,6 +307,15 @@ CATALOGUE: dict[str, Entry] = {
         local=readers.chnsenticorp,
         folder="chnsenticorp",
         hub={"path": "lansinuote/ChnSentiCorp"},
+    ),
+    "multi30k": Entry(
+        about="Multi30k, captions of pictures in English and German; test is test_2016_flickr (Elliott et al., 2016).",
+        task="translation",
+        local=readers.parallel_lines(
+            {"train": "train", "validation": "val", "test": "test_2016_flickr"}, languages=("en", "de")
+        ),
+        folder="multi30k",
+        hub={"path": "bentrevett/multi30k"},
     ),
     "cmn_eng": Entry(
         about="English sentences and their Chinese translations from Tatoeba; every tenth English one is for testing.",

@@ -68,6 +68,28 @@ def text_lines(names: dict[str, tuple[str, ...]]) -> Callable[[Path], Rows]:
     return read
 
 
+def parallel_lines(names: dict[str, str], languages: tuple[str, ...]) -> Callable[[Path], Rows]:
+    """A reader of a file NAME.LANGUAGE a split and language, in which lines of the same number mean the same."""
+
+    def read(folder: Path) -> Rows:
+        rows: Rows = {}
+        for split, name in names.items():
+            paths = [find(folder, f"{name}.{language}") for language in languages]
+            texts = [[line.strip() for line in lines_of(path)] for path in paths]
+            for path, lines in zip(paths, texts, strict=True):
+                if len(lines) != len(texts[0]):
+                    raise CourseError(
+                        f"{str(path)!r} has {len(lines)} lines and {str(paths[0])!r} has {len(texts[0])}, but line by "
+                        f"line they should be translations of each other; is one of them incomplete?"
+                    )
+                if "" in lines:
+                    raise CourseError(f"Line {lines.index('') + 1} of {str(path)!r} is empty: it has no translation.")
+            rows[split] = [dict(zip(languages, line, strict=True)) for line in zip(*texts, strict=True)]
+        return rows
+
+    return read
+
+
 def tenths(groups: Iterable[list[dict]]) -> Rows:
     """Splits for a set that has none: of ten groups of examples eight train, the ninth validates, the tenth tests."""
     rows: Rows = {"train": [], "validation": [], "test": []}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import importlib
 import json
 import os
 import re
@@ -17,7 +18,8 @@ import lmtutor as lm
 from lmtutor import data, runtime
 from lmtutor.runtime import CourseError
 
-EMBEDDED = {"harbour": 800, "reviews": 6000, "harbour_zh": 400}  # at least as many examples
+EMBEDDED = {"harbour": 800, "reviews": 6000, "harbour_zh": 400, "phrasebook": 9200}  # at least as many examples
+COLUMNS = {"phrasebook": ["en", "de", "zh"]}  # of texts, where it is not "text" alone
 WORD = re.compile(r"\w+")
 SPLITS = ["train", "validation", "test"]
 WIKITEXT = {"wiki.train.tokens": " = A = \n\n a b \n", "wiki.valid.tokens": " c \n", "wiki.test.tokens": " d <unk> \n"}
@@ -102,8 +104,9 @@ def test_embedded_corpora_are_there_whatever_the_source_is(name, source, monkeyp
 def test_no_two_splits_share_a_text(name):
     home = {}
     for split, record in records(name):
-        text = " ".join(WORD.findall(record["text"].lower()))
-        assert home.setdefault(text, split) == split, f"in {home[text]} and {split}: {record['text']}"
+        for column in COLUMNS.get(name, ["text"]):
+            text = " ".join(WORD.findall(record[column].lower()))
+            assert home.setdefault(text, split) == split, f"in {home[text]} and {split}: {record[column]}"
 
 
 def test_no_two_splits_of_pydoc_share_a_text():
@@ -200,7 +203,8 @@ def test_what_is_loaded_is_what_stands_in_the_files(name):
     for split, loaded in lm.load(name).items():
         written = [record for s, record in records(name) if s == split]
         assert loaded["id"][:] == [record["id"] for record in written]
-        assert loaded["text"][:] == [record["text"] for record in written]
+        for column in COLUMNS.get(name, ["text"]):
+            assert loaded[column][:] == [record[column] for record in written]
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -278,6 +282,153 @@ def test_a_review_without_contrast_has_the_label_of_its_opinions_turned_round_by
             assert signs == {1 if record["label"] ^ record["noisy"] else -1}, record
             negated += any(span["negated"] for span in record["spans"])
     assert negated > 1000  # enough to tell who reads a negation from who counts words
+
+
+# --- the phrasebook ---------------------------------------------------------------------------------------------------
+
+
+def links(record, pair):
+    """The links of an alignment: (source word, target word, whether it is sure)."""
+    source, target = (record[language].split() for language in pair.split("_"))
+    for link in record[pair].split():
+        i, j = re.split(r"[-?]", link)
+        yield source[int(i)], target[int(j)], "-" in link
+
+
+@pytest.mark.parametrize(("pair", "most"), [("en_zh", 2), ("en_de", 6)])
+def test_sure_links_of_the_phrasebook_join_words_that_mean_the_same(pair, most):
+    """German inflects, so an English word has up to six forms there; in Chinese two words stand for "not" or "old"."""
+    partners, linked, words = {}, 0, 0
+    for _, record in records("phrasebook"):
+        sure = {(source.lower(), target.lower()) for source, target, sure in links(record, pair) if sure}
+        for source, target in sure:
+            partners.setdefault(source, set()).add(target)
+        linked += len({link.split("-")[0] for link in record[pair].split() if "-" in link})
+        words += len(record["en"].split())
+    assert len(partners) > 250 and 0.5 < linked / words < 0.8
+    assert {word: found for word, found in partners.items() if len(found) > most} == {}
+    if pair == "en_zh":
+        assert partners["old"] == {"老", "旧"} and partners["not"] == {"不", "没有"} and partners["key"] == {"钥匙"}
+    else:
+        assert partners["it"] == {"ihn", "sie", "es"} and partners["key"] == {"schlüssel"}
+
+
+def test_every_word_of_the_phrasebook_but_marks_helpers_and_particles_is_linked():
+    for pair, alone in (("en_de", {","}), ("en_zh", {",", "，", "吗", "that"})):
+        for _, record in records("phrasebook"):
+            source, target = (record[language].split() for language in pair.split("_"))
+            ends = [link.replace("?", "-").split("-") for link in record[pair].split()]
+            lonely = {source[i] for i in set(range(len(source))) - {int(a) for a, _ in ends}}
+            lonely |= {target[j] for j in set(range(len(target))) - {int(b) for _, b in ends}}
+            assert lonely <= alone, (record["id"], lonely)
+
+
+def test_what_is_held_out_of_the_phrasebook_s_training_stands_in_its_other_splits():
+    counts = {split: sum("nested" in r["features"] for s, r in records("phrasebook") if s == split) for split in SPLITS}
+    assert counts["train"] == 0 and counts["validation"] > 15 and counts["test"] > 30
+
+
+@pytest.fixture
+def grammar(monkeypatch):
+    """The modules that make the phrasebook: what is said, and how."""
+    monkeypatch.syspath_prepend(str(runtime.share("data") / "phrasebook"))
+    names = ("words", "meaning", "languages")
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield importlib.import_module("meaning"), importlib.import_module("languages")
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("make", "english", "german", "chinese"),
+    [
+        (
+            lambda say: say("statement", say.clause("boy", "see", "old boat", past=True, time=0, time_first=True)),
+            "The boy saw the old boat yesterday .",
+            "Gestern hat der Junge das alte Boot gesehen .",
+            "男孩 昨天 看见 了 旧 船 。",
+        ),
+        (
+            lambda say: say("statement", say.clause("sailor", "throw+away", "two heavy lamp", place=1)),
+            "The sailor throws away the two heavy lamps at the market .",
+            "Der Matrose wirft die zwei schweren Lampen auf dem Markt weg .",
+            "水手 在 市场 上 扔掉 那 两 盏 重 灯 。",
+        ),
+        (
+            lambda say: say("question", say.clause("three child", "look_for", "a expensive hat", modal=2)),
+            "Do the three children want to look for an expensive hat ?",
+            "Wollen die drei Kinder einen teuren Hut suchen ?",
+            "那 三 个 孩子 想 寻找 一 顶 昂贵 的 帽子 吗 ？",
+        ),
+        (
+            lambda say: say(
+                "subordinate", say.clause("doctor", "laugh"), 2, say.clause("boy", "bring+back", "key", negated=True)
+            ),
+            "The doctor laughs when the boy does not bring back the key .",
+            "Die Ärztin lacht , wenn der Junge den Schlüssel nicht zurückbringt .",
+            "男孩 不 带回 钥匙 的时候 ， 医生 笑 。",
+        ),
+        (
+            lambda say: say(
+                "pronoun",
+                say.clause("baker", "find", "door", past=True),
+                1,
+                say.clause("a young nurse", "bring+back", "it", past=True, time=0),
+            ),
+            "The baker found the door , so a young nurse brought it back yesterday .",
+            "Der Bäcker hat die Tür gefunden , also hat eine junge Krankenschwester sie gestern zurückgebracht .",
+            "面包师 找到 了 门 ， 所以 一 位 年轻 的 护士 昨天 带回 了 它 。",
+        ),
+    ],
+)
+def test_the_phrasebook_s_grammars_say_it_as_people_do(grammar, make, english, german, chinese):
+    meaning, languages = grammar
+
+    class Say:
+        """Builds what is said out of a few words."""
+
+        last = None
+
+        def __init__(self):
+            self.ids = iter(range(1, 100))
+
+        def phrase(self, text):
+            if text == "it":
+                return meaning.Phrase(next(self.ids), self.last.noun, self.last.number, pronoun=True)
+            *before, noun = text.split()
+            nouns = {n.en[0]: n for n in meaning.PERSONS + meaning.THINGS}
+            numbers = {n[0]: n for n in meaning.NUMBERS}
+            phrase = meaning.Phrase(next(self.ids), nouns[noun], definite="a" not in before)
+            kinds = ("any", "person" if phrase.noun.person else "thing")
+            for word in (word for word in before if word != "a"):
+                if word in numbers:
+                    phrase.number = numbers[word]
+                else:
+                    phrase.adjective = next(a for a in meaning.ADJECTIVES if a[0] == word and a[3] in kinds)
+            return phrase
+
+        def clause(self, subject, verb, thing=None, *, modal=None, time=None, place=None, time_first=False, **more):
+            verbs = {v.en[0]: v for v in meaning.TRANSITIVE + meaning.INTRANSITIVE}
+            made = meaning.Clause(
+                next(self.ids), self.phrase(subject), verbs[verb], thing and self.phrase(thing), **more
+            )
+            made.modal = None if modal is None else meaning.MODALS[modal]
+            made.time = None if time is None else meaning.TIMES[time]
+            made.place = None if place is None else meaning.PLACES[place]
+            self.last, self.time_first = made.object, time_first
+            return made
+
+        def __call__(self, kind, main, number=None, other=None):
+            lists = {"subordinate": meaning.SUBORDINATING, "pronoun": meaning.COORDINATING}
+            conjunction = lists[kind][number] if other else None
+            return meaning.Sentence(kind, main, conjunction, other, next(self.ids), self.time_first)
+
+    said = make(Say())
+    spoken = [
+        languages.spell(language(), said) for language in (languages.English, languages.German, languages.Chinese)
+    ]
+    assert [" ".join(word.text for word in words) for words in spoken] == [english, german, chinese]
 
 
 # --- what was translated ----------------------------------------------------------------------------------------------
@@ -598,6 +749,11 @@ def shelf(local):
             "chnsenticorp/test.tsv": reviews,
             "cmn_eng/cmn.txt": sentences.replace("S9.\t句9。\n", "S9.\t句9。\nS9.\t第九句。\n")
             + "S8.\t第八句。\tCC-BY\n",
+            **{
+                f"multi30k/{name}.{language}": f"{language} {name}\n" * 2
+                for name in ("train", "val", "test_2016_flickr")
+                for language in ("en", "de")
+            },
             "sms_spam/sms.tsv": "".join(f"{'spam' if i % 3 else 'ham'}\ttext\t{i} \n" * (i % 2 + 1) for i in range(20)),
             "word_similarity/EN-B-2.txt": "car\tauto\t3.92\r\nold new 1\r\n",
             "word_similarity/EN-A-1.txt.gz": gzip.compress(b"sun\tsunlight\t50.0"),
@@ -650,6 +806,25 @@ def test_all_translations_of_an_english_sentence_are_in_one_split(shelf):
     assert loaded["test"][:] == {"text": ["S9.", "S9.", "S19."], "translation": ["句9。", "第九句。", "句19。"]}
     assert loaded["validation"][:] == {"text": ["S8.", "S8.", "S18."], "translation": ["句8。", "第八句。", "句18。"]}
     assert len(loaded["train"]) == 16
+
+
+def test_multi30k_joins_the_lines_of_both_languages(shelf):
+    loaded = data.load("multi30k")
+    assert list(loaded) == SPLITS
+    assert loaded["test"][:] == {"en": ["en test_2016_flickr"] * 2, "de": ["de test_2016_flickr"] * 2}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("one\n", "* has 1 lines and *en has 2, but line by line they should be translations of each other; is one"),
+        ("one\n\n", "Line 2 of * is empty: it has no translation."),
+    ],
+)
+def test_lines_of_multi30k_that_translate_nothing_are_told(shelf, content, message):
+    write(shelf, {"multi30k/val.de": content})
+    en, de = (repr(str(shelf / "multi30k" / f"val.{language}")) for language in ("en", "de"))
+    assert complaint("multi30k").startswith(message.replace("*en", en).replace("*", de))
 
 
 def test_word_similarity_reads_every_set_in_the_folder(shelf):
@@ -718,7 +893,9 @@ def test_a_line_that_a_reader_does_not_understand_is_told_with_its_number(shelf,
     assert complaint(file.split("/")[0]).startswith(message.replace("*", repr(str(shelf / file))))
 
 
-@pytest.mark.parametrize("name", ["20newsgroups", "sms_spam", "cmn_eng", "word_similarity", "word_analogies"])
+@pytest.mark.parametrize(
+    "name", ["20newsgroups", "sms_spam", "cmn_eng", "multi30k", "word_similarity", "word_analogies"]
+)
 def test_an_empty_file_of_these_sets_is_told(shelf, name):
     for path in (shelf / name).iterdir():
         path.write_bytes(gzip.compress(b"") if path.suffix == ".gz" else b"")
@@ -825,6 +1002,13 @@ def test_the_real_english_chinese_pairs_are_all_there_and_no_english_sentence_is
     assert [len(english[split]) for split in SPLITS] == [15_684, 1960, 1960]
     assert len(set.union(*english.values())) == 19_604
     assert loaded["train"][0] == {"text": "Hi.", "translation": "嗨。"}
+
+
+def test_the_real_multi30k_is_all_there_and_its_test_sentences_are_not_trained_on(real):
+    loaded = data.load("multi30k")
+    assert {split: len(loaded[split]) for split in loaded} == {"train": 29_000, "validation": 1014, "test": 1000}
+    assert not set(loaded["train"]["en"]) & set(loaded["test"]["en"])
+    assert loaded["train"][0]["de"].startswith("Zwei junge weiße Männer")
 
 
 def test_the_real_word_similarity_sets_have_their_numbers_of_pairs(real):

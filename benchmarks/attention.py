@@ -1,8 +1,6 @@
-"""What attention costs on long texts, and two layers of it as a language model of words.
+"""What attention costs on long texts: time and memory over length, each length in a process of its own.
 
-python benchmarks/attention.py cost       time and memory over length
-python benchmarks/attention.py words      perplexity on the course's corpus and on Tiny Shakespeare
-                                          (LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... for the latter)
+Made by `make bench ONLY=attention`.
 """
 
 import resource

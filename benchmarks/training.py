@@ -1,4 +1,4 @@
-"""What `training.fit` costs over a bare PyTorch loop, and how fast the recurrent language model trains.
+"""What `training.fit` costs over a bare PyTorch loop, and how fast the course's models train beside plain loops.
 
     python benchmarks/training.py
 
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, StackDataset
 
 import lmtutor as lm
 from lmtutor import batches, results, text, training
-from lmtutor.models import recurrent
+from lmtutor.models import positions, recurrent, transformer
 from lmtutor.runtime import seed_everything
 
 STEPS, WARM_UP = 390, 10
@@ -74,7 +74,7 @@ def bare_steps(model, optimizer, blocks, loss_of):
         yield int((block["labels"] >= 0).sum())
 
 
-def step_times(model, blocks, others: dict) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
+def step_times(model, blocks, others: dict, loss) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
     """Seconds and tokens of each step inside `fit`, and of one step of each other loop, done between steps of `fit`."""
     times: dict[str, list[float]] = {name: [] for name in ("fit", *others)}
     tokens: dict[str, list[int]] = {name: [] for name in times}
@@ -84,7 +84,7 @@ def step_times(model, blocks, others: dict) -> tuple[dict[str, list[float]], dic
         nonlocal began
         if began is not None:
             times["fit"].append(time.perf_counter() - began)
-            tokens["fit"].append(blocks[step - 1]["labels"].numel())
+            tokens["fit"].append(int((blocks[step - 1]["labels"] >= 0).sum()))
             for name, loop in others.items():
                 began = time.perf_counter()
                 tokens[name].append(next(loop))
@@ -94,7 +94,7 @@ def step_times(model, blocks, others: dict) -> tuple[dict[str, list[float]], dic
     training.fit(
         model,
         blocks,
-        loss=recurrent.carried_loss(),
+        loss=loss,
         epochs=1,
         batch_size=1,
         shuffle=False,
@@ -132,7 +132,29 @@ def plain_loss(model, block) -> torch.Tensor:
     return F.cross_entropy(model(block["input_ids"]).flatten(0, 1), block["labels"].flatten())
 
 
-def main() -> None:
+def table_of(names: dict[str, str], times, tokens) -> tuple[dict[str, list[float]], list[dict]]:
+    """Tokens a second of each step of each loop, and the rows of the table."""
+    rates, rows = {}, []
+    for name, seconds in times.items():
+        rates[name] = [n / s for n, s in zip(tokens[name], seconds, strict=True)][WARM_UP:]
+        rows.append(
+            {
+                "loop": names[name],
+                "tokens a step": round(statistics.mean(tokens[name])),
+                "ms a step": round(1e3 * statistics.median(seconds[WARM_UP:]), 2),
+                "tokens a second": f"{statistics.median(rates[name]):,.0f}",
+            }
+        )
+    return rates, rows
+
+
+def faster_than(rates: dict[str, list[float]], other: str) -> float:
+    """How many times the tokens a second of another loop `fit` trains: median over the pairs of steps."""
+    return statistics.median(a / b for a, b in zip(rates["fit"], rates[other], strict=True))
+
+
+def language_model() -> None:
+    """The LSTM of chapter 03."""
     cfg, sentences, vocabulary = settings()
     blocks = batches.streams(text.stream(sentences, vocabulary), cfg.streams, cfg.block)[:STEPS]
     ours, same = model_of(cfg, vocabulary), model_of(cfg, vocabulary)
@@ -147,27 +169,14 @@ def main() -> None:
         "plain blocks": plain(shuffled_blocks(blocks)),
         "plain sentences": plain(shuffled_sentences(sentences, vocabulary, cfg.streams * cfg.block)),
     }
-    times, tokens = step_times(ours, blocks, others)
+    times, tokens = step_times(ours, blocks, others, recurrent.carried_loss())
     names = {
         "fit": "training.fit, carried state",
         "bare": "the same model and batches in a bare loop",
         "plain blocks": "the same layers in a plain loop, shuffled blocks, nothing carried",
         "plain sentences": "the same layers in a plain loop, shuffled sentences, padded",
     }
-    rates, rows = {}, []
-    for name, seconds in times.items():
-        rates[name] = [n / s for n, s in zip(tokens[name], seconds, strict=True)][WARM_UP:]
-        rows.append(
-            {
-                "loop": names[name],
-                "tokens a step": round(statistics.mean(tokens[name])),
-                "ms a step": round(1e3 * statistics.median(seconds[WARM_UP:]), 2),
-                "tokens a second": f"{statistics.median(rates[name]):,.0f}",
-            }
-        )
-
-    def faster_than(other: str) -> float:
-        return statistics.median(a / b for a, b in zip(rates["fit"], rates[other], strict=True))
+    rates, rows = table_of(names, times, tokens)
 
     results.record(
         "training_speed",
@@ -176,12 +185,92 @@ def main() -> None:
         f"{len(rates['fit'])} steps of each loop, taking turns, {torch.get_num_threads()} thread(s).",
         command=COMMAND,
         packages=("torch", "accelerate"),
-        overhead_percent=round(100 * (1 / faster_than("bare") - 1), 1),
-        speed_against_shuffled_blocks=round(faster_than("plain blocks"), 3),
-        speed_against_shuffled_sentences=round(faster_than("plain sentences"), 3),
+        overhead_percent=round(100 * (1 / faster_than(rates, "bare") - 1), 1),
+        speed_against_shuffled_blocks=round(faster_than(rates, "plain blocks"), 3),
+        speed_against_shuffled_sentences=round(faster_than(rates, "plain sentences"), 3),
     )
     print(results.markdown("training_speed"))
 
 
+# --- translation ------------------------------------------------------------------------------------------------------
+
+
+class PlainTransformer(nn.Module):
+    """nn.Transformer with embeddings, as one would write it down at once; the sizes of the course's model."""
+
+    def __init__(self, vocab_size: int, hidden_size: int, num_heads: int, num_layers: int, inner_size: int):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, hidden_size)
+        self.transformer = nn.Transformer(
+            hidden_size, num_heads, num_layers, num_layers, inner_size, 0.1, batch_first=True, norm_first=True
+        )
+        self.register_buffer("positions", positions.sinusoids(512, hidden_size))
+        self.output = nn.Linear(hidden_size, vocab_size)
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.embedding(ids) * self.embedding.embedding_dim**0.5 + self.positions[: ids.shape[1]]
+
+    def forward(self, input_ids, attention_mask, decoder_input_ids) -> torch.Tensor:
+        padding = attention_mask == 0
+        later = nn.Transformer.generate_square_subsequent_mask(decoder_input_ids.shape[1])
+        hidden = self.transformer(
+            self.embed(input_ids), self.embed(decoder_input_ids), tgt_mask=later, tgt_is_causal=True,
+            src_key_padding_mask=padding, memory_key_padding_mask=padding,
+        )  # fmt: skip
+        return self.output(hidden)
+
+
+def translation_loss(model, batch) -> tuple[torch.Tensor, torch.Tensor]:
+    batch = dict(batch)
+    labels = batch.pop("labels")
+    mean = F.cross_entropy(model(**batch).flatten(0, 1), labels.flatten(), ignore_index=batches.IGNORED)
+    return mean, (labels >= 0).sum()
+
+
+def translation() -> None:
+    """The Transformer of chapter 06 on the phrasebook, all sentences."""
+    sizes = {"hidden_size": 128, "num_heads": 4, "num_layers": 2, "inner_size": 256}
+    rows = lm.load("phrasebook", "train")
+    pairs = [(text.words(row["en"]), text.words(row["de"])) for row in rows]
+    vocabulary = text.Vocabulary([words for pair in pairs for words in pair])
+    examples = [(vocabulary.encode(source), vocabulary.encode(target)) for source, target in pairs]
+    lengths = [len(source) + len(target) for source, target in examples]
+
+    def ready(order: list[list[int]]) -> list[dict]:
+        ids = (vocabulary.start, vocabulary.end)
+        return [batches.source_and_target([examples[i] for i in indices], *ids) for indices in order]
+
+    sorted_batches = ready([b for seed in range(3) for b in batches.by_length(lengths, 64, seed=seed)])[:STEPS]
+    random_batches = ready([b for seed in range(3) for b in batches.by_length(lengths, 64, seed=seed, pool=1)])[:STEPS]
+    seed_everything(0)
+    ours = transformer.Transformer(len(vocabulary), **sizes)
+
+    def plain(data):
+        model = PlainTransformer(len(vocabulary), **sizes)
+        loss_of = lambda model, batch: translation_loss(model, batch)[0]  # noqa: E731
+        return bare_steps(model, optimizer_of(list(model.parameters())), data, loss_of)
+
+    others = {"same batches": plain(sorted_batches), "random batches": plain(random_batches)}
+    times, tokens = step_times(ours, sorted_batches, others, translation_loss)
+    names = {
+        "fit": "training.fit, models.transformer, batches by length",
+        "same batches": "nn.Transformer in a plain loop, the same batches",
+        "random batches": "nn.Transformer in a plain loop, 64 shuffled sentences, padded",
+    }
+    rates, rows = table_of(names, times, tokens)
+    results.record(
+        "translation_speed",
+        rows,
+        about=f"Training of the Transformer of chapter 06 on the phrasebook; target words without padding; medians "
+        f"of {len(rates['fit'])} steps of each loop, taking turns, {torch.get_num_threads()} thread(s).",
+        command=COMMAND,
+        packages=("torch", "accelerate"),
+        speed_against_the_same_batches=round(faster_than(rates, "same batches"), 3),
+        speed_against_random_batches=round(faster_than(rates, "random batches"), 3),
+    )
+    print(results.markdown("translation_speed"))
+
+
 if __name__ == "__main__":
-    main()
+    language_model()
+    translation()

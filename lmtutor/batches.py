@@ -51,6 +51,27 @@ def pad(
     return {"input_ids": ids, "attention_mask": mask}
 
 
+def source_and_target(
+    examples: Sequence[tuple[Sequence[int], Sequence[int]]], start: int, end: int
+) -> dict[str, torch.Tensor]:
+    """Pairs of texts as an encoder and a decoder want them: padded, and the target shifted by one place.
+
+    Args:
+        examples: pairs of lists of ids, source and target; a source needs at least one id.
+        start: id that begins what the decoder reads.
+        end: id that ends what it should say.
+
+    Returns:
+        `input_ids` and `attention_mask` of the sources: [batch, source time]; `decoder_input_ids`, and `labels` (the
+        next id at each place, IGNORED in the padding): [batch, target time].
+    """
+    source = pad([source for source, _ in examples])
+    read = pad([[start, *target] for _, target in examples])
+    said = pad([[*target, end] for _, target in examples])
+    labels = said["input_ids"].masked_fill(said["attention_mask"] == 0, IGNORED)
+    return source | {"decoder_input_ids": read["input_ids"], "labels": labels}
+
+
 def by_length(lengths: Sequence[int], batch_size: int, *, seed: int = 0, pool: int = 50) -> list[list[int]]:
     """Indices of examples in batches of similar length, in random order.
 

@@ -5,12 +5,20 @@ Floor 3 of the package.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from lmtutor.models.cache import Cache
 from lmtutor.runtime import CourseError
 from lmtutor.text import END, START, Vocabulary
+
+# The ids that came since the last step [batch, new], and what was read before -> logits of the next token
+# [batch, vocab]; for example `functools.partial(gpt.step, model)`.
+Step = Callable[[torch.Tensor, Cache], torch.Tensor]
 
 
 def sample(
@@ -41,10 +49,7 @@ def sample(
     Raises:
         CourseError: the temperature, top_k or top_p is out of range, or the model gives every token the probability 0.
     """
-    if not temperature > 0:
-        raise CourseError(
-            f"The temperature must be above 0, not {temperature!r}; near 0 the likeliest token always wins."
-        )
+    _check_temperature(temperature)
     generator = np.random.default_rng(seed)
     history = list(history)
     drawn: list[str] = []
@@ -70,13 +75,13 @@ def truncate(p: np.ndarray, *, top_k: int | None = None, top_p: float | None = N
     """Keep the likeliest tokens only, and share out the probability of the others among them.
 
     Args:
-        p: probabilities: [vocabulary].
+        p: probabilities: [..., vocabulary].
         top_k: keep so many (Fan et al., 2018).
         top_p: keep the fewest that have at least this probability together (Holtzman et al., 2020). Of equally likely
             tokens the first in the vocabulary comes first. With both, top_k goes first.
 
     Returns:
-        Probabilities: [vocabulary].
+        Probabilities: [..., vocabulary].
 
     Raises:
         CourseError: top_k is below 1, or top_p is not in (0, 1].
@@ -85,15 +90,189 @@ def truncate(p: np.ndarray, *, top_k: int | None = None, top_p: float | None = N
         raise CourseError(f"top_k must be at least 1, not {top_k!r}: that many of the likeliest tokens are kept.")
     if top_p is not None and not 0 < top_p <= 1:
         raise CourseError(f"top_p must be above 0 and at most 1, not {top_p!r}: it is a probability.")
-    order = np.argsort(-p, kind="stable")  # [vocabulary] the likeliest first
+    if top_k is None and top_p is None:
+        return p / p.sum(axis=-1, keepdims=True)
+    order = np.argsort(-p, axis=-1, kind="stable")  # [..., vocabulary] the likeliest first
     kept = p.copy()
     if top_k is not None:
-        kept[order[top_k:]] = 0
-        kept /= kept.sum()
+        np.put_along_axis(kept, order[..., top_k:], 0, axis=-1)
+        kept /= kept.sum(axis=-1, keepdims=True)
     if top_p is not None:
-        before = np.cumsum(kept[order]) - kept[order]  # what those in front of each one have together
-        kept[order[before >= top_p]] = 0
-    return kept / kept.sum()
+        sorted_p = np.take_along_axis(kept, order, axis=-1)
+        before = np.cumsum(sorted_p, axis=-1) - sorted_p  # what those in front of each one have together
+        np.put_along_axis(kept, order, np.where(before >= top_p, 0, sorted_p), axis=-1)
+    return kept / kept.sum(axis=-1, keepdims=True)
+
+
+def generate(
+    step: Step,
+    cache: Cache,
+    input_ids: torch.Tensor,
+    *,
+    max_tokens: int,
+    end: int | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+) -> torch.Tensor:
+    """Write on, one token a step, in all texts of a batch at once.
+
+    The model should be in evaluation mode. What is drawn is drawn on the processor, so that a seed draws alike on every
+    device; PyTorch's own random state is left alone.
+
+    Args:
+        step: one step of a model, see `Step`.
+        cache: what the model has read; it grows.
+        input_ids: [batch, time] what it reads first, all texts of one length.
+        max_tokens: the most tokens to write.
+        end: the id that ends a text; None if none does.
+        temperature: None takes the likeliest token (greedy); above 0 draws one, as in `sample`.
+        top_k, top_p: see `truncate`; only with a temperature.
+        seed: makes the draw repeatable.
+
+    Returns:
+        The new tokens [batch, new], int64. A text that has ended is filled with `end`; when all have, no more come.
+
+    Raises:
+        CourseError: the temperature, top_k or top_p is out of range, or top_k or top_p comes without a temperature.
+    """
+    if temperature is not None:
+        _check_temperature(temperature)
+    elif top_k is not None or top_p is not None:
+        raise CourseError(
+            "top_k and top_p cut what is drawn from, and without a temperature nothing is drawn: set one."
+        )
+    generator = torch.Generator()
+    generator.seed() if seed is None else generator.manual_seed(seed)
+
+    def draw(logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.cpu().double()  # [batch, vocab]
+        # The largest becomes 0 first, so that no temperature makes it infinite.
+        p = ((logits - logits.amax(dim=-1, keepdim=True)) / temperature).softmax(dim=-1)
+        p = torch.from_numpy(truncate(p.numpy(), top_k=top_k, top_p=top_p))
+        return torch.multinomial(p, 1, generator=generator)[:, 0].to(input_ids.device)
+
+    written: list[torch.Tensor] = []
+    ended = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)  # [batch]
+    with torch.inference_mode():  # like no_grad, and less work for each operation
+        for _ in range(max_tokens):
+            logits = step(input_ids, cache)  # [batch, vocab]
+            token = logits.argmax(dim=-1) if temperature is None else draw(logits)  # [batch]
+            if end is not None:
+                token = token.masked_fill(ended, end)
+                ended = token == end
+            input_ids = token[:, None]
+            written.append(input_ids)
+            if end is not None and ended.all():
+                break
+    # Copied out of there, so that a model can be trained on it.
+    return torch.cat(written, dim=1) if written else input_ids.new_empty(len(input_ids), 0)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text that beam search has found.
+
+    Attributes:
+        tokens: its ids: with the one that ends it, without what the model read first.
+        log_p: natural logarithm of the probability of these tokens.
+        score: what it is ranked by, see `length_normalised`.
+    """
+
+    tokens: list[int]
+    log_p: float
+    score: float
+
+
+def length_normalised(log_p: float, length: int, length_penalty: float) -> float:
+    """log_p / ((5 + length) / 6) ** length_penalty (Wu et al., 2016, equation 14); 0 leaves log_p as it is."""
+    return log_p / ((5 + length) / 6) ** length_penalty
+
+
+def continuations(logits: torch.Tensor, log_p: torch.Tensor, count: int) -> tuple[torch.Tensor, ...]:
+    """The likeliest continuations of all beams of each text by one token, on the processor.
+
+    Args:
+        logits: [texts * width, vocab], after each beam.
+        log_p: [texts, width], of each beam.
+        count: how many; if there are fewer, all.
+
+    Returns:
+        Three times [texts, continuations], the likeliest first: log_p, the row of `logits` that goes on, the token.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse here
+    total = log_p.to(logits.device)[..., None] + logits.log_softmax(dim=-1).view(*log_p.shape, logits.shape[1])
+    total = total.flatten(1)  # [texts, width * vocab]
+    best, place = (part.cpu() for part in total.topk(min(count, total.shape[1])))
+    row = torch.arange(len(log_p))[:, None] * log_p.shape[1] + place // logits.shape[1]
+    return best, row, place % logits.shape[1]
+
+
+@torch.inference_mode()
+def beam_search(
+    step: Step,
+    cache: Cache,
+    first: torch.Tensor,
+    *,
+    beams: int,
+    max_tokens: int,
+    end: int,
+    length_penalty: float = 0.6,
+) -> list[list[Hypothesis]]:
+    """Let the likeliest few beginnings of each text grow, and rank those that have ended.
+
+    At each step the continuations of all beams of a text by all tokens compete. Those among the likeliest `beams` that
+    end are finished; the likeliest `beams` that do not end are the next beams. A text is done when `beams` finished
+    ones are kept and no open beam can beat the worst of them any more. More beams than there are beginnings, as at
+    first with a small vocabulary, are no mistake: then all beginnings are kept.
+
+    Args:
+        step: one step of a model, see `Step`.
+        cache: what the model has read, one row for each text of the batch; afterwards it is of no use.
+        first: [batch] or [batch, time], what the model reads first, all texts of one length.
+        beams: how many beginnings are kept, and at most returned; 1 with length_penalty 0 is greedy search.
+        max_tokens: the most tokens to write; a text that has not ended then counts as it stands.
+        end: the id that ends a text; one outside the vocabulary, such as -1, never comes.
+        length_penalty: see `length_normalised`; 0 ranks by probability, and so favours short texts.
+
+    Returns:
+        For each text of the batch its finished hypotheses, the best score first.
+
+    Raises:
+        CourseError: beams or max_tokens is below 1.
+    """
+    if beams < 1 or max_tokens < 1:
+        raise CourseError(f"beams and max_tokens must be at least 1, not {beams!r} and {max_tokens!r}.")
+    ids = first if first.dim() == 2 else first[:, None]  # [texts * width, new]; the width is 1 at first
+    finished: list[list[Hypothesis]] = [[] for _ in ids]
+    texts = list(range(len(ids)))  # those not done
+    written = torch.empty(len(ids), 0, dtype=torch.long)  # [texts * width, length]
+    log_p = torch.zeros(len(ids), 1)  # [texts, width]
+    for length in range(1, max_tokens + 1):
+        # A beam can end in one way only, so that among twice as many continuations there are enough that do not end.
+        best, row, token = continuations(step(ids, cache), log_p, 2 * beams)  # [texts, continuations]
+        closes = ((token == end) | (length == max_tokens)) & (best > -torch.inf)
+        for text, i in closes[:, :beams].nonzero().tolist():
+            tokens, p = [*written[row[text, i]].tolist(), int(token[text, i])], float(best[text, i])
+            found = finished[texts[text]]
+            found.append(Hypothesis(tokens, p, length_normalised(p, length, length_penalty)))
+            found.sort(key=lambda hypothesis: hypothesis.score, reverse=True)
+            del found[beams:]
+        log_p, order = best.masked_fill(token == end, -torch.inf).topk(min(beams, best.shape[1]))  # [texts, width]
+        worst = [finished[text][-1].score if len(finished[text]) == beams else -math.inf for text in texts]
+        # What the best open beam can reach, at the length that suits it most: the next one or the last.
+        lengths = (length + 1, max_tokens)
+        hope = [max(length_normalised(p, n, length_penalty) for n in lengths) for p in log_p[:, 0].tolist()]
+        stay = [i for i in range(len(texts)) if hope[i] > worst[i]]
+        if not stay or length == max_tokens:
+            break
+        texts, log_p = [texts[i] for i in stay], log_p[stay]
+        rows, new = (part[stay].gather(1, order[stay]).flatten() for part in (row, token))  # [texts * width]
+        written = torch.cat([written[rows], new[:, None]], dim=1)
+        ids = new[:, None].to(ids.device)
+        cache.select(rows.to(ids.device))
+    return finished
 
 
 def join(tokens: Sequence[str]) -> str:
@@ -106,3 +285,10 @@ def join(tokens: Sequence[str]) -> str:
         glue = "" if opens else " "
         inside_quotes ^= token == '"'
     return text
+
+
+def _check_temperature(temperature: float) -> None:
+    if not temperature > 0:
+        raise CourseError(
+            f"The temperature must be above 0, not {temperature!r}; near 0 the likeliest token always wins."
+        )

@@ -1,14 +1,20 @@
-"""Sampling from a model, and tokens back to text."""
+"""Sampling from a model, generation with a cache, beam search, and tokens back to text."""
 
+import itertools
 import math
 from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lmtutor import decoding
+from lmtutor.models import gpt, transformer
+from lmtutor.models.cache import Cache
 from lmtutor.models.ngram import MLE, AddK, KneserNey, NgramCounts
 from lmtutor.runtime import CourseError
 from lmtutor.text import Vocabulary, words
@@ -168,7 +174,6 @@ def test_truncation_keeps_the_likeliest_and_their_proportions(weights, k, share)
 
 @pytest.mark.parametrize("seed", range(5))
 def test_truncation_is_that_of_transformers(seed):
-    import torch
     from transformers import TopKLogitsWarper, TopPLogitsWarper
 
     torch.manual_seed(seed)
@@ -193,3 +198,295 @@ def test_what_is_cut_off_is_never_drawn():
 def test_a_wrong_cut_is_told(wrong):
     with pytest.raises(CourseError, match=next(iter(wrong))):
         decoding.truncate(np.array([0.5, 0.5]), **wrong)
+
+
+# --- generating with a model and its cache ----------------------------------------------------------------------------
+
+
+@dataclass
+class Texts:
+    """The cache of a model that needs no other memory than the texts that it has read: [batch, time]."""
+
+    ids: torch.Tensor | None = None
+    rows: list[int] = field(default_factory=list)  # texts in each step
+
+    def select(self, rows):
+        self.ids = self.ids[rows]
+
+
+def reader(logits_after):
+    """A step function of the whole text so far: [time] ids -> [vocab] logits."""
+
+    def step(ids, cache):
+        cache.ids = ids if cache.ids is None else torch.cat([cache.ids, ids], dim=1)
+        cache.rows.append(len(ids))
+        return torch.stack([torch.as_tensor(logits_after(text.tolist()), dtype=torch.float64) for text in cache.ids])
+
+    return step
+
+
+def random_table(vocab, seed, spread):
+    """Logits that are random and depend on the whole text."""
+
+    def logits_after(text):
+        generator = torch.Generator().manual_seed(seed + hash(tuple(text)) % 10**6)
+        return spread * torch.randn(vocab, generator=generator, dtype=torch.float64)
+
+    return logits_after
+
+
+def always_logits(p):
+    return reader(lambda text: np.log(p))
+
+
+def models(vocab):
+    """Two tiny models in float64: for each a function that gives step, fresh cache and first ids of two texts."""
+    torch.manual_seed(4)
+    decoder = gpt.GPT(vocab, hidden_size=8, num_heads=2, num_layers=2, max_length=16).double().eval()
+    translator = transformer.Transformer(vocab, hidden_size=8, num_heads=2, max_length=16).double().eval()
+    for parameter in (*decoder.parameters(), *translator.parameters()):
+        torch.nn.init.normal_(parameter, std=0.7)
+    source, mask = torch.tensor([[1, 2, 3], [2, 0, 0]]), torch.tensor([[1, 1, 1], [1, 0, 0]])
+    first = torch.tensor([1, 2])
+    return {
+        "gpt": lambda: (partial(gpt.step, decoder), Cache.empty(2), first),
+        "transformer": lambda: (
+            partial(transformer.step, translator),
+            transformer.start(translator, source, mask),
+            first,
+        ),
+    }
+
+
+@given(st.lists(st.lists(st.floats(0.0, 1.0), min_size=7, max_size=7), min_size=1, max_size=4), st.data())
+def test_truncation_of_a_batch_is_that_of_each_row(weights, data):
+    p = np.array(weights) + 1e-6
+    p /= p.sum(axis=1, keepdims=True)
+    k, share = data.draw(st.none() | st.integers(1, 8)), data.draw(st.none() | st.floats(0.01, 1.0))
+    kept = decoding.truncate(p, top_k=k, top_p=share)
+    assert np.allclose(kept.sum(axis=1), 1, atol=1e-12)
+    for row, alone in zip(kept, p, strict=True):
+        assert np.array_equal(row, decoding.truncate(alone, top_k=k, top_p=share))  # to the last bit
+
+
+def test_greedy_takes_the_likeliest_and_stops_when_all_texts_have_ended():
+    after = {1: [0, 3, 0, 5.0], 3: [0, 0, 9.0, 0], 2: [7.0, 0, 0, 0]}  # 1 -> 3 -> 2 -> 0, the end
+    cache = Texts()
+    step = reader(lambda text: after.get(text[-1], [0, 0, 1.0, 0]))
+    written = decoding.generate(step, cache, torch.tensor([[1], [3]]), max_tokens=10, end=0)
+    assert written.tolist() == [[3, 2, 0], [2, 0, 0]] and written.dtype == torch.int64
+    assert len(cache.rows) == 3  # what is written last is not read
+    assert decoding.generate(step, Texts(), torch.tensor([[1]]), max_tokens=5).tolist() == [[3, 2, 0, 2, 0]]
+    assert decoding.generate(step, Texts(), torch.tensor([[1]]), max_tokens=0).shape == (1, 0)
+
+
+@pytest.mark.parametrize("cut", [{}, {"top_k": 2}, {"top_p": 0.7}, {"top_k": 4, "top_p": 0.8}])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_what_is_drawn_has_the_tempered_and_truncated_distribution(temperature, cut):
+    p = np.array([0.05, 0.1, 0.4, 0.25, 0.2])
+    ids = torch.zeros(4000, 1, dtype=torch.long)
+    drawn = decoding.generate(
+        lambda ids, cache: torch.from_numpy(np.log(p)).expand(len(ids), -1) + 5,
+        Texts(),
+        ids,
+        max_tokens=1,
+        temperature=temperature,
+        seed=3,
+        **cut,
+    )
+    expected = 4000 * decoding.truncate(p ** (1 / temperature) / (p ** (1 / temperature)).sum(), **cut)
+    seen = np.bincount(drawn.flatten().numpy(), minlength=5)
+    assert (seen[expected == 0] == 0).all()
+    inside = expected > 0
+    chi_square = ((seen - expected)[inside] ** 2 / expected[inside]).sum()
+    assert chi_square < 18.47  # the 0.1 % point of 4 degrees of freedom, and there are at most so many
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-200])
+def test_a_temperature_near_zero_is_greedy(temperature):
+    for new in models(5).values():
+        texts = [
+            decoding.generate(step, cache, first[:, None], max_tokens=6, seed=0, **options)
+            for options in ({}, {"temperature": temperature})
+            for step, cache, first in [new()]
+        ]
+        assert torch.equal(*texts)
+
+
+def test_generation_repeats_by_seed_and_leaves_the_random_state_and_gradients_alone():
+    new = models(5)["gpt"]
+
+    def draw(seed):
+        step, cache, first = new()
+        return decoding.generate(step, cache, first[:, None], max_tokens=12, temperature=100.0, seed=seed)
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = draw(3)
+    assert torch.equal(first, draw(3)) and not first.requires_grad and not first.is_inference()
+    assert len({tuple(draw(seed).flatten().tolist()) for seed in (None, None, 1, 2, 3)}) == 5
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, math.nan])
+def test_generation_tells_a_temperature_that_is_none(temperature):
+    with pytest.raises(CourseError, match="temperature must be above 0"):
+        decoding.generate(
+            always_logits([1.0]), Texts(), torch.zeros(1, 1).long(), max_tokens=1, temperature=temperature
+        )
+
+
+@pytest.mark.parametrize("wrong", [{"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}])
+def test_generation_tells_a_wrong_cut_and_a_cut_without_a_draw(wrong):
+    ids = torch.zeros(1, 1).long()
+    with pytest.raises(CourseError, match=f"{next(iter(wrong))} must be"):
+        decoding.generate(always_logits([1.0]), Texts(), ids, max_tokens=1, temperature=1.0, **wrong)
+    with pytest.raises(CourseError, match="without a temperature nothing is drawn"):
+        decoding.generate(always_logits([1.0]), Texts(), ids, max_tokens=1, **wrong)
+
+
+# --- beam search ------------------------------------------------------------------------------------------------------
+
+
+def all_texts(new, vocab, end, max_tokens):
+    """For each text of the batch all that can be written, with its log_p; each is read afresh."""
+    found = [[] for _ in new()[2]]
+    for length in range(1, max_tokens + 1):
+        for tokens in itertools.product(range(vocab), repeat=length):
+            if end in tokens[:-1] or (tokens[-1] != end and length < max_tokens):
+                continue
+            step, cache, first = new()
+            ids, log_p = first[:, None], 0.0
+            for token in tokens:
+                log_p = log_p + step(ids, cache).log_softmax(-1)[:, token]
+                ids = torch.full_like(ids, token)
+            for row, p in zip(found, log_p.tolist(), strict=True):
+                row.append((list(tokens), p))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["gpt", "transformer"])
+def test_a_beam_that_is_wide_enough_is_an_exhaustive_search(kind):
+    vocab, end, length = 4, 0, 4
+    new = models(vocab)[kind]
+    with torch.no_grad():
+        texts = all_texts(new, vocab, end, length)
+    winners = set()
+    for length_penalty in (0.0, 0.6, 2.0, -1.0):
+        step, cache, first = new()
+        wide = decoding.beam_search(
+            step, cache, first, beams=vocab**length, max_tokens=length, end=end, length_penalty=length_penalty
+        )
+        for found, expected in zip(wide, texts, strict=True):
+            scores = {tuple(tokens): p / ((5 + len(tokens)) / 6) ** length_penalty for tokens, p in expected}
+            assert len(found) == len(expected) == 1 + 3 + 9 + 27 * 4
+            assert [tuple(h.tokens) for h in found] == sorted(scores, key=scores.get, reverse=True)
+            winners.add(tuple(found[0].tokens))
+            for h in found:
+                assert math.isclose(h.score, scores[tuple(h.tokens)], rel_tol=1e-9)
+                assert math.isclose(h.log_p, h.score * ((5 + len(h.tokens)) / 6) ** length_penalty, rel_tol=1e-9)
+    assert len(winners) > 1  # so that the penalties and the two texts are told apart
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    beams=st.integers(1, 4),
+    length_penalty=st.sampled_from([0.0, 0.6, 3.0, -3.0]),
+    spread=st.sampled_from([2.0, 5.0, 10.0]),  # the last is nearly sure of each token
+)
+def test_a_batch_is_searched_like_each_text_alone_and_stopping_early_loses_nothing(seed, beams, length_penalty, spread):
+    """The same beams on to the last step, whatever has finished: the definition, with lists and without a cache."""
+    end, max_tokens, table = 0, 7, random_table(5, seed, spread)
+    first = torch.tensor([[1, 4], [2, 2], [3, 1]])
+    batch = decoding.beam_search(
+        reader(table), Texts(), first, beams=beams, max_tokens=max_tokens, end=end, length_penalty=length_penalty
+    )
+    for prompt, found in zip(first.tolist(), batch, strict=True):
+        open_beams, finished = [([], 0.0)], []
+        for length in range(1, max_tokens + 1):
+            candidates = [
+                ([*tokens, token], log_p + more)
+                for tokens, log_p in open_beams
+                for token, more in enumerate(table(prompt + tokens).log_softmax(-1).tolist())
+            ]
+            candidates.sort(key=lambda text: -text[1])
+            finished += [c for c in candidates[:beams] if c[0][-1] == end or length == max_tokens]
+            open_beams = [c for c in candidates if c[0][-1] != end][:beams]
+        finished.sort(key=lambda text: -text[1] / ((5 + len(text[0])) / 6) ** length_penalty)
+        assert [h.tokens for h in found] == [tokens for tokens, _ in finished[:beams]]
+
+
+@pytest.mark.parametrize("end", [0, 2, -1])
+def test_one_beam_without_a_length_penalty_is_greedy_search(end):
+    for new in models(5).values():
+        step, cache, first = new()
+        greedy = decoding.generate(step, cache, first[:, None], max_tokens=9, end=end).tolist()
+        step, cache, first = new()
+        found = decoding.beam_search(step, cache, first, beams=1, max_tokens=9, end=end, length_penalty=0.0)
+        for row, (only,) in zip(greedy, found, strict=True):
+            assert only.tokens == (row[: row.index(end) + 1] if end in row else row)
+
+
+def test_the_length_penalty_changes_the_winner():
+    # Short: 1 and the end, 0.5 * 0.9. Long: 2 2 2 2 and the end, 0.5 * 0.96 ** 4, which is a little less likely.
+    def logits_after(text):
+        p = {0: [0, 0.5, 0.5], 1: [0.9, 0.05, 0.05], 2: [0.02, 0.02, 0.96]}[text[-1]]
+        p = [0.96, 0.02, 0.02] if text[-4:] == [2, 2, 2, 2] else p
+        return np.log(np.maximum(p, 1e-30))
+
+    best = {}
+    for length_penalty in (0.0, 0.6):
+        ((best[length_penalty], *_),) = decoding.beam_search(
+            reader(logits_after),
+            Texts(),
+            torch.tensor([0]),
+            beams=2,
+            max_tokens=8,
+            end=0,
+            length_penalty=length_penalty,
+        )
+    assert best[0.0].tokens == [1, 0] and best[0.6].tokens == [2, 2, 2, 2, 0]
+    assert math.isclose(best[0.0].score, math.log(0.45)) and best[0.0].score == best[0.0].log_p
+    assert math.isclose(best[0.6].log_p, math.log(0.5 * 0.96**4))
+    assert math.isclose(best[0.6].score, best[0.6].log_p / (10 / 6) ** 0.6)
+
+
+def test_the_search_goes_on_for_a_text_that_is_good_at_its_shortest_only():
+    # A penalty below 0 favours short texts: 1 1 and the end beats 1 and the end, but no long text would.
+    p = {(0,): [0.3, 0.7], (0, 1): [0.2, 0.8], (0, 1, 1): [0.99, 0.01]}
+    step = reader(lambda text: np.log(p.get(tuple(text), [0.01, 0.99])))
+    (found,) = decoding.beam_search(
+        step, Texts(), torch.tensor([0]), beams=2, max_tokens=20, end=0, length_penalty=-3.0
+    )
+    assert [h.tokens for h in found] == [[0], [1, 1, 0]]
+
+
+def test_an_empty_batch_gives_nothing():
+    step, none = (lambda ids, cache: torch.zeros(len(ids), 3)), torch.zeros(0, 1, dtype=torch.long)
+    assert decoding.beam_search(step, Texts(none), none, beams=2, max_tokens=3, end=0) == []
+    assert decoding.generate(step, Texts(), none, max_tokens=3, temperature=1.0).shape == (0, 3)
+
+
+def test_texts_that_are_done_leave_the_batch_and_the_search_stops_when_none_is_left():
+    def logits_after(text):  # texts that begin with 1 end at once, others after three more tokens
+        return [9.0, 0, 0] if text[0] == 1 or len(text) > 3 else [-9.0, 0, 1]
+
+    cache = Texts()
+    found = decoding.beam_search(
+        reader(logits_after), cache, torch.tensor([1, 2]), beams=1, max_tokens=50, end=0, length_penalty=0.0
+    )
+    assert [row[0].tokens for row in found] == [[0], [2, 2, 2, 0]]
+    assert cache.rows == [2, 1, 1, 1]
+
+
+def test_tokens_that_are_impossible_are_never_found():
+    step = reader(lambda text: [0.0, 0.0, -math.inf])
+    (found,) = decoding.beam_search(step, Texts(), torch.tensor([1]), beams=20, max_tokens=2, end=0)
+    assert sorted(h.tokens for h in found) == [[0], [1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("wrong", ["beams", "max_tokens"])
+def test_a_beam_or_length_below_one_is_told(wrong):
+    options = {"beams": 2, "max_tokens": 2, wrong: 0}
+    with pytest.raises(CourseError, match="beams and max_tokens must be at least 1, not"):
+        decoding.beam_search(always_logits([1.0]), Texts(), torch.tensor([0]), end=0, **options)

@@ -17,6 +17,7 @@ class Past:
     """Keys and values of the text so far, of one layer."""
 
     own: KeysAndValues | None = None
+    rows: torch.Tensor | None = None  # the rows of `own` to go on with, see `Cache.select`
 
     @property
     def length(self) -> int:
@@ -26,8 +27,8 @@ class Past:
     def extend(self, new: KeysAndValues) -> KeysAndValues:
         """Add keys and values of new tokens; return those of all tokens."""
         if self.own is not None:
-            new = tuple(torch.cat(pair, dim=-2) for pair in zip(self.own, new, strict=True))
-        self.own = new
+            new = tuple(_append(old, part, self.rows) for old, part in zip(self.own, new, strict=True))
+        self.own, self.rows = new, None
         return new
 
 
@@ -53,11 +54,17 @@ class Cache:
     def select(self, rows: torch.Tensor) -> None:
         """Go on with these rows of the batch, in this order; a row may come twice, as in beam search: [new batch]."""
         for past in self.layers:
-            past.own = past.own and _rows(past.own, rows)
-        self.memories = [_rows(memory, rows) for memory in self.memories]
+            past.rows = rows if past.rows is None else past.rows[rows]
+        self.memories = [tuple(part.index_select(0, rows) for part in memory) for memory in self.memories]
         if self.memory_mask is not None:
             self.memory_mask = self.memory_mask.index_select(0, rows)
 
 
-def _rows(pair: KeysAndValues, rows: torch.Tensor) -> KeysAndValues:
-    return tuple(part.index_select(0, rows) for part in pair)
+def _append(old: torch.Tensor, new: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+    """The chosen rows of `old` and behind them `new`, with one copy of `old`: [batch, heads, keys, size]."""
+    if rows is None:
+        return torch.cat([old, new], dim=-2)
+    both = new.new_empty(*new.shape[:2], old.shape[-2] + new.shape[-2], new.shape[-1])
+    torch.index_select(old, 0, rows, out=both[:, :, : old.shape[-2]])
+    both[:, :, old.shape[-2] :] = new
+    return both

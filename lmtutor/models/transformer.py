@@ -57,7 +57,7 @@ class FeedForward(nn.Module):
         hidden_size: int,
         inner_size: int,
         dropout: float = 0.0,
-        activation: Callable[[torch.Tensor], torch.Tensor] = F.relu,
+        activation: Callable = F.relu,
     ):
         super().__init__()
         self.inner, self.outer = nn.Linear(hidden_size, inner_size), nn.Linear(inner_size, hidden_size)
@@ -90,7 +90,7 @@ class Layer(nn.Module):
         cross: bool = False,
         dropout: float = 0.0,
         norm_first: bool = True,
-        activation: Callable[[torch.Tensor], torch.Tensor] = F.relu,
+        activation: Callable = F.relu,
     ):
         super().__init__()
         self.attention = MultiHeadAttention(hidden_size, num_heads, dropout=dropout)
@@ -123,18 +123,14 @@ class Layer(nn.Module):
         Returns:
             [batch, time, hidden], and the weights of the cross-attention [batch, heads, time, keys] or None.
         """
-        first, *across, last = self.residuals
-        weights = None
+        (first, *across, last), weights = self.residuals, None
         x = first.before(hidden)
         own = x if past is None else past.extend(self.attention.keys_and_values(x, past.length))
-        x, _ = self.attention(x, own, mask=mask, causal=causal)
-        hidden = first.after(hidden, x)
-        for residual in across:
-            x = residual.before(hidden)
-            x, weights = self.cross_attention(x, memory, mask=memory_mask, need_weights=need_weights)
-            hidden = residual.after(hidden, x)
-        x = self.feed_forward(last.before(hidden))
-        return last.after(hidden, x), weights
+        hidden = first.after(hidden, self.attention(x, own, mask=mask, causal=causal)[0])
+        for part in across:
+            x, weights = self.cross_attention(part.before(hidden), memory, mask=memory_mask, need_weights=need_weights)
+            hidden = part.after(hidden, x)
+        return last.after(hidden, self.feed_forward(last.before(hidden))), weights
 
 
 class Stack(nn.Module):

@@ -1,0 +1,201 @@
+"""The decoder-only model: equal to Transformers' GPT-2, with and without a cache, and without leaks."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lmtutor import decoding
+from lmtutor.models import gpt
+from lmtutor.models.cache import Cache
+from lmtutor.runtime import CourseError
+
+SIZES = {"hidden_size": 24, "num_heads": 4, "num_layers": 3, "max_length": 40}
+VOCAB = 17
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def pair(dropout=0.0, spread=0.3):
+    """The same random weights in our model and in theirs, in float64; the more spread, the more lively the texts."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=VOCAB,
+        n_positions=SIZES["max_length"],
+        n_embd=SIZES["hidden_size"],
+        n_layer=SIZES["num_layers"],
+        n_head=SIZES["num_heads"],
+        resid_pdrop=dropout,
+        embd_pdrop=dropout,
+        attn_pdrop=dropout,
+        initializer_range=spread,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    theirs = GPT2LMHeadModel(config).double().eval()
+    with torch.no_grad():  # biases that are 0 would hide a mistake
+        for name, parameter in theirs.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(std=0.1)
+    ours = gpt.GPT(VOCAB, dropout=dropout, **SIZES).double().eval()
+    gpt.load_gpt2(ours, theirs.state_dict())
+    return ours, theirs
+
+
+def ids_of(*shape, seed=0):
+    return torch.randint(VOCAB, shape, generator=torch.Generator().manual_seed(seed))
+
+
+# --- GPT-2 ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [1, 2, 13, 40])
+def test_logits_are_gpt2_s(length):
+    ours, theirs = pair()
+    ids = ids_of(3, length)
+    torch.testing.assert_close(ours(ids), theirs(input_ids=ids).logits, atol=1e-10, rtol=0)
+
+
+def test_loss_and_gradients_are_gpt2_s():
+    ours, theirs = pair()
+    ids = ids_of(3, 13)
+    loss = F.cross_entropy(ours(ids)[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+    expected = theirs(input_ids=ids, labels=ids).loss
+    assert math.isclose(loss.item(), expected.item(), rel_tol=1e-6)  # theirs is computed in float32
+    loss.backward()
+    logits = theirs(input_ids=ids).logits
+    F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).backward()
+    # Their gradients come into our order and shapes as their weights do.
+    expected = gpt.GPT(VOCAB, **SIZES).double()
+    gpt.load_gpt2(expected, {name: parameter.grad for name, parameter in theirs.named_parameters()})
+    for (name, parameter), wanted in zip(ours.named_parameters(), expected.parameters(), strict=True):
+        assert parameter.grad.abs().max() > 1e-5 or name.endswith("key.bias"), name  # softmax ignores the keys' bias
+        torch.testing.assert_close(parameter.grad, wanted.detach(), atol=1e-10, rtol=0)
+
+
+def test_dropout_falls_on_the_same_places_as_in_gpt2():
+    ours, theirs = (model.train() for model in pair(dropout=0.2))
+    ids = ids_of(3, 13)
+    torch.manual_seed(1)
+    got = ours(ids)
+    torch.manual_seed(1)
+    torch.testing.assert_close(got, theirs(input_ids=ids).logits, atol=1e-10, rtol=0)
+    torch.manual_seed(2)
+    assert not torch.allclose(ours(ids), got)
+    torch.testing.assert_close(ours.eval()(ids), ours(ids))
+
+
+def test_it_starts_as_gpt2_does():
+    torch.manual_seed(0)
+    model = gpt.GPT(300, hidden_size=128, num_layers=8)
+    assert sum(p.numel() for p in model.parameters()) == 300 * 128 + 256 * 128 + 8 * (12 * 128**2 + 13 * 128) + 2 * 128
+    for name, parameter in model.named_parameters():
+        if name.endswith("norm.weight"):
+            assert (parameter == 1).all()
+        elif name.endswith("bias"):
+            assert (parameter == 0).all()
+        else:
+            adds = "attention.output" in name or "feed_forward.outer" in name
+            assert math.isclose(parameter.std().item(), 0.02 / (4 if adds else 1), rel_tol=0.03), name
+
+
+def test_weights_of_another_size_are_told():
+    _, theirs = pair()
+    with pytest.raises(CourseError, match=r"shape \[17, 24\] where this model needs \[18, 24\]"):
+        gpt.load_gpt2(gpt.GPT(18, **SIZES), theirs.state_dict())
+
+
+# --- reading on -------------------------------------------------------------------------------------------------------
+
+
+def test_a_changed_later_token_changes_no_earlier_logit():
+    model, _ = pair()
+    ids = ids_of(1, 9)
+    before = model(ids)
+    for place in range(9):
+        changed = ids.clone()
+        changed[:, place] = (ids[:, place] + 1) % VOCAB
+        after = model(changed)
+        torch.testing.assert_close(after[:, :place], before[:, :place], atol=1e-13, rtol=0)
+        assert not torch.allclose(after[:, place], before[:, place])
+
+
+@pytest.mark.parametrize("parts", [[12], [1] * 12, [5, 1, 1, 5], [3, 9]])
+def test_steps_with_a_cache_are_the_model_without_one(parts):
+    model, _ = pair()
+    ids, cache, read = ids_of(2, 12), Cache.empty(3), 0
+    expected = model(ids)
+    for part in ids.split(parts, dim=1):
+        logits = gpt.step(model, part, cache)
+        read += part.shape[1]
+        assert cache.length == read
+        torch.testing.assert_close(logits, expected[:, read - 1], atol=1e-12, rtol=0)
+
+
+def test_a_text_that_is_too_long_is_told():
+    model, _ = pair()
+    message = "A text of 41 tokens is longer than the 40 positions of this model"
+    with pytest.raises(CourseError, match=message):
+        model(ids_of(1, 41))
+    with pytest.raises(CourseError, match=message):
+        decoding.generate(partial(gpt.step, model), Cache.empty(3), ids_of(1, 38), max_tokens=10)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_greedy_texts_are_those_of_transformers(batch):
+    ours, theirs = pair(spread=1.0)
+    ids = ids_of(batch, 4, seed=1)
+    mask = torch.ones_like(ids)
+    expected = theirs.generate(input_ids=ids, attention_mask=mask, max_new_tokens=30, do_sample=False)[:, 4:]
+    got = decoding.generate(partial(gpt.step, ours), Cache.empty(3), ids, max_tokens=30)
+    assert torch.equal(got, expected) and len(got.unique()) > 3
+    end = int(expected[0, 10])  # one that comes in the middle
+    expected = theirs.generate(
+        input_ids=ids, attention_mask=mask, max_new_tokens=30, do_sample=False, eos_token_id=end, pad_token_id=end
+    )[:, 4:]
+    got = decoding.generate(partial(gpt.step, ours), Cache.empty(3), ids, max_tokens=30, end=end)
+    assert torch.equal(got, expected) and (got == end).any()
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("beams", [2, 4])
+def test_beams_are_those_of_transformers(batch, beams):
+    """Without a length penalty the two rank alike; they also stop alike, with `early_stopping="never"`."""
+    ours, theirs = pair(spread=0.15)
+    ids, end = ids_of(batch, 4, seed=2), 3
+    with torch.no_grad():
+        ours.embedding.tokens.weight[end] *= 2  # so that some texts end early
+        theirs.transformer.wte.weight[end] *= 2
+    expected = theirs.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=12,
+        do_sample=False,
+        num_beams=beams,
+        num_return_sequences=beams,
+        length_penalty=0.0,
+        early_stopping="never",
+        eos_token_id=end,
+        pad_token_id=VOCAB,  # an id that no token has
+        return_dict_in_generate=True,
+        output_scores=True,
+    )
+    found = decoding.beam_search(
+        partial(gpt.step, ours), Cache.empty(3), ids, beams=beams, max_tokens=12, end=end, length_penalty=0.0
+    )
+    texts = [[int(i) for i in text if i != VOCAB] for text in expected.sequences[:, 4:]]
+    assert [h.tokens for row in found for h in row] == texts
+    scores = torch.tensor([h.score for row in found for h in row])
+    torch.testing.assert_close(scores, expected.sequences_scores.float(), atol=1e-5, rtol=0)  # theirs are float32
+    if batch > 1:
+        assert len({len(text) for text in texts}) > 1

@@ -18,6 +18,7 @@ import pytest
 import wrong_answers_attention
 import wrong_answers_classify
 import wrong_answers_recurrent
+import wrong_answers_transformer
 
 import lmtutor as lm
 from lmtutor import exercises, runtime
@@ -392,7 +393,7 @@ WRONG = {
     },
 }
 WRONG |= wrong_answers_recurrent.WRONG
-WRONG |= wrong_answers_classify.WRONG | wrong_answers_attention.WRONG
+WRONG |= wrong_answers_classify.WRONG | wrong_answers_attention.WRONG | wrong_answers_transformer.WRONG
 MISTAKES = [pytest.param(name, f, id=f"{name}: {what}") for name, wrong in WRONG.items() for what, f in wrong.items()]
 
 
@@ -520,6 +521,28 @@ def shown(value):
         ("attention.split_heads", "view alone", "the words are mixed up"),
         ("attention.turn", "clockwise", "clockwise"),
         ("attention.merge", "no factors", "bring both to the common one"),
+        ("transformer.shift", "copying", "is copying"),
+        ("transformer.shift", "exchanged", "what it reads comes first"),
+        ("transformer.shift", "reads the end", "never reads the end"),
+        ("transformer.shift", "says the start", "never said"),
+        ("transformer.rms_norm", "no gain", "gain is missing"),
+        ("transformer.rms_norm", "centred", "does not subtract the mean"),
+        ("transformer.rms_norm", "length", "mean of the squares"),
+        ("transformer.rms_norm", "no root", "take its root"),
+        ("transformer.around", "always after", "should stand before the part"),
+        ("transformer.around", "always before", "should stand after the part"),
+        ("transformer.around", "road normalised", "add to h itself"),
+        ("transformer.around", "no residual", "residual connection is missing"),
+        ("transformer.around", "norm of the part", "takes the sum"),
+        ("transformer.leaks", "the last counts", "The last place may change"),
+        ("transformer.leaks", "nothing changed", "really another one"),
+        ("transformer.decoder_layer_parameters", "the encoder's", "layer of the encoder"),
+        ("transformer.decoder_layer_parameters", "one attention", "two attentions"),
+        ("transformer.decoder_layer_parameters", "no biases", "biases of the linear maps"),
+        ("transformer.decoder_layer_parameters", "norms without bias", "a gain and a bias"),
+        ("transformer.break_even", "attention alone", "feed-forward network works"),
+        ("transformer.break_even", "feed-forward alone", "four maps of attention"),
+        ("transformer.break_even", "not divided", "Divide both sides"),
     ],
 )
 def test_a_typical_mistake_gets_a_remark_on_what_it_is(name, what, remark):

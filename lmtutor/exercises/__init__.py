@@ -14,7 +14,15 @@ from lmtutor.exercises.examine import Exercise
 from lmtutor.runtime import choose
 
 # Chapter number -> module. The order is that of the course.
-CHAPTERS = {"00": "start", "01": "ngram", "02": "tokens", "03": "recurrent", "04": "classify", "05": "attention"}
+CHAPTERS = {
+    "00": "start",
+    "01": "ngram",
+    "02": "tokens",
+    "03": "recurrent",
+    "04": "classify",
+    "05": "attention",
+    "06": "transformer",
+}
 
 
 def find(name: str) -> Exercise:

@@ -1,0 +1,122 @@
+"""The Transformer of chapter 06 translates: BLEU with the norm before and after, over several seeds.
+
+    python benchmarks/transformer.py           the phrasebook into German and Chinese
+    python benchmarks/transformer.py real      besides, Multi30k (needs LMTUTOR_DATA_DIR or the hub)
+
+A small network, few passes, one word a token, greedy translation: chapter 07 does this task properly.
+"""
+
+import argparse
+import functools
+
+import sacrebleu
+import torch
+from torch.nn import functional as F
+
+import lmtutor as lm
+from lmtutor import batches, decoding, results, text, training
+from lmtutor.models import transformer
+from lmtutor.runtime import Stopwatch, seed_everything
+
+SIZES = {"hidden_size": 128, "num_heads": 4, "num_layers": 2, "inner_size": 256}
+BATCH, RATE = 64, 2e-3
+# Corpus, target language, epochs, words seen less often are <unk>, seeds.
+RUNS = [("phrasebook", "de", 6, 1, (0, 1, 2)), ("phrasebook", "zh", 6, 1, (0,))]
+REAL = [("multi30k", "de", 3, 3, (0,))]
+
+
+def encoded(corpus: str, language: str, min_count: int):
+    """The vocabulary of both languages, and for each split its pairs of ids."""
+    rows = lm.load(corpus)
+    pairs = {
+        split: [(text.words(r["en"]), text.words(r[language])) for r in rows[split]] for split in ("train", "test")
+    }
+    vocabulary = text.Vocabulary([words for pair in pairs["train"] for words in pair], min_count)
+    return vocabulary, pairs, [(vocabulary.encode(a), vocabulary.encode(b)) for a, b in pairs["train"]]
+
+
+def loss(model, batch):
+    batch = dict(batch)
+    labels = batch.pop("labels")  # [batch, time]
+    mean = F.cross_entropy(model(**batch).flatten(0, 1), labels.flatten(), ignore_index=batches.IGNORED)
+    return mean, (labels != batches.IGNORED).sum()
+
+
+def train(examples, vocabulary: text.Vocabulary, epochs: int, norm_first: bool, seed: int):
+    """A trained model."""
+    seed_everything(seed)
+    model = transformer.Transformer(len(vocabulary), norm_first=norm_first, **SIZES)
+    lengths = [len(source) + len(target) for source, target in examples]
+    ready = [
+        batches.source_and_target([examples[i] for i in indices], vocabulary.start, vocabulary.end)
+        for epoch in range(epochs)
+        for indices in batches.by_length(lengths, BATCH, seed=1000 * seed + epoch)
+    ]
+    training.fit(
+        model,
+        ready,
+        loss=loss,
+        epochs=1,
+        batch_size=1,
+        shuffle=False,
+        collate=lambda found: found[0],
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=RATE, betas=(0.9, 0.98)),
+        scheduler=lambda opt, steps: torch.optim.lr_scheduler.OneCycleLR(opt, RATE, steps + 1, pct_start=0.3),
+        seed=seed,
+        progress=False,
+    )
+    return model.eval().cpu()
+
+
+@torch.no_grad()
+def bleu(model, pairs, vocabulary: text.Vocabulary) -> float:
+    """Of the greedy translations, on words as they are."""
+    said = []
+    for start in range(0, len(pairs), 100):
+        source = batches.pad([vocabulary.encode(words) for words, _ in pairs[start : start + 100]])
+        cache = transformer.start(model, source["input_ids"], source["attention_mask"])
+        first = torch.full((len(source["input_ids"]), 1), vocabulary.start)
+        step = functools.partial(transformer.step, model)
+        ids = decoding.generate(step, cache, first, max_tokens=50, end=vocabulary.end)
+        said += [" ".join(vocabulary.decode(i for i in row if i != vocabulary.end)) for row in ids.tolist()]
+    references = [" ".join(target) for _, target in pairs]
+    return sacrebleu.corpus_bleu(said, [references], tokenize="none", force=True).score
+
+
+def main(runs) -> None:
+    rows = []
+    with Stopwatch() as watch:
+        for corpus, language, epochs, min_count, seeds in runs:
+            vocabulary, pairs, examples = encoded(corpus, language, min_count)
+            for norm_first in (True, False):
+                scores = []
+                for seed in seeds:
+                    model = train(examples, vocabulary, epochs, norm_first, seed)
+                    scores.append(bleu(model, pairs["test"], vocabulary))
+                    print(corpus, language, "before" if norm_first else "after", seed, scores[-1], flush=True)
+                rows.append(
+                    {
+                        "data": f"{corpus}, en–{language}",
+                        "norm": "before" if norm_first else "after",
+                        "passes": epochs,
+                        "seeds": len(seeds),
+                        "BLEU": f"{min(scores):.1f} to {max(scores):.1f}" if len(scores) > 1 else f"{scores[0]:.1f}",
+                    }
+                )
+    results.record(
+        "transformer_translation",
+        rows,
+        about="Test BLEU of greedy translations (sacrebleu, words as they are) by a Transformer with 2 + 2 layers of "
+        f"128 and one word a token; {torch.get_num_threads()} thread(s).",
+        command="python benchmarks/transformer.py real",
+        packages=("torch", "accelerate", "sacrebleu"),
+        seconds=round(watch.seconds),
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", choices=["real"])
+    chosen = parser.parse_args().data
+    lm.setup("06")
+    main(RUNS + (REAL if chosen else []))

@@ -1,0 +1,201 @@
+"""Exercises of chapter 06."""
+
+from __future__ import annotations
+
+import torch
+
+from lmtutor.exercises.examine import Exercise, compare, same
+
+
+def shift(target, start, end) -> tuple[list[int], list[int]]:
+    """What the decoder reads, and what it should say at each place."""
+    return [start, *target], [*target, end]
+
+
+def _remark_shift(arguments, expected, got):
+    target, start, end = arguments
+    read, said = list(got[0]), list(got[1])
+    if read == said:
+        return "Reading and saying the same is copying: shift them by one place."
+    if [read, said] == [expected[1], expected[0]]:
+        return "Exchanged: what it reads comes first."
+    if end in read:
+        return "The decoder never reads the end: after it nothing is to be said."
+    if start in said:
+        return "The start is never said: it is only read, before the first word."
+    if len(read) != len(said):
+        return "Each place that is read has one word to say, so both lists are of the same length."
+    return ""
+
+
+def rms_norm(x, gain, eps=1e-6) -> torch.Tensor:
+    """Divided by the root of the mean square, times the gain: [..., hidden]."""
+    return gain * x / (x.square().mean(-1, keepdim=True) + eps).sqrt()
+
+
+def _remark_rms_norm(arguments, expected, got):
+    x, gain = arguments[:2]
+    if same((x / (x.square().mean(-1, keepdim=True)).sqrt()), got, 1e-4):
+        return "The gain is missing: each number gets its own factor."
+    if same(gain * (x - x.mean(-1, keepdim=True)) / x.std(-1, correction=0, keepdim=True), got, 1e-4):
+        return "That is LayerNorm without bias; RMSNorm does not subtract the mean."
+    if same(gain * x / x.norm(dim=-1, keepdim=True), got, 1e-4):
+        return "You divide by the length of the vector; take the mean of the squares, not their sum."
+    if same(gain * x / (x.square().mean(-1, keepdim=True)), got, 1e-4):
+        return "You divide by the mean square; take its root."
+    return ""
+
+
+def around(h, part, norm, norm_first):
+    """h + part(norm(h)) or norm(h + part(h))."""
+    return h + part(norm(h)) if norm_first else norm(h + part(h))
+
+
+def _twice(x):
+    return 2 * x
+
+
+def _square(x):
+    return x * x
+
+
+def _remark_around(arguments, expected, got):
+    h, part, norm, norm_first = arguments
+    where = "before" if norm_first else "after"
+    if same(norm(h) + part(norm(h)), got, 1e-6):
+        return "The road is normalised, too: add to h itself."
+    if same(part(norm(h)) if norm_first else norm(part(h)), got, 1e-6):
+        return "The residual connection is missing: what the part says is added to h."
+    if same(around(h, part, norm, not norm_first), got, 1e-6):
+        return f"Here the norm should stand {where} the part."
+    if same(h + norm(part(h)), got, 1e-6):
+        return "The norm of post-norm takes the sum, not the part alone."
+    return ""
+
+
+def leaks(model, ids, vocab_size) -> list[int]:
+    """Places before the last whose output changes when the last id changes."""
+    other = [*ids[:-1], (ids[-1] + 1) % vocab_size]
+    before, after = model(ids), model(other)
+    return [place for place in range(len(ids) - 1) if before[place] != after[place]]
+
+
+def _causal(ids):
+    """Sums of the ids so far: nothing leaks."""
+    return [sum(ids[: place + 1]) for place in range(len(ids))]
+
+
+def _one_ahead(ids):
+    """Each place sees the next one."""
+    return [sum(ids[: place + 2]) for place in range(len(ids))]
+
+
+def _everywhere(ids):
+    """Each place sees all."""
+    return [sum(ids) + place for place in range(len(ids))]
+
+
+def _first_sees_last(ids):
+    """Only the first place sees the last one."""
+    return [ids[0] * 10 + ids[-1], *ids[1:]]
+
+
+def _remark_leaks(arguments, expected, got):
+    model, ids, _ = arguments
+    if len(ids) - 1 in list(got):
+        return "The last place may change, it has read the new id; only those before it count."
+    if not list(got) and expected:
+        return "Is the last id of your second call really another one?"
+    if list(got) != sorted(set(got)):
+        return "The places should be sorted, each once."
+    return ""
+
+
+def decoder_layer_parameters(d: int, f: int) -> int:
+    """Two attentions, a feed-forward network, three norms."""
+    return 2 * 4 * (d * d + d) + (2 * d * f + f + d) + 3 * 2 * d
+
+
+def _remark_decoder_layer_parameters(arguments, expected, got):
+    d, f = arguments
+    known = {
+        4 * (d * d + d) + (2 * d * f + f + d) + 2 * 2 * d: "That is a layer of the encoder; the decoder's has a "
+        "second attention and a third norm.",
+        4 * (d * d + d) + (2 * d * f + f + d) + 3 * 2 * d: "There are two attentions: to itself, and across.",
+        8 * d * d + 2 * d * f: "Those are the matrices alone; biases and norms are missing.",
+        8 * d * d + 2 * d * f + 6 * d: "The biases of the linear maps are missing.",
+        8 * (d * d + d) + (2 * d * f + f + d) + 3 * d: "A norm has a gain and a bias.",
+        6 * (d * d + d) + (2 * d * f + f + d) + 6 * d: "Each attention has four maps: the output is the fourth.",
+    }
+    return known.get(got, "")
+
+
+def break_even(d: int, f: int) -> float:
+    """4 n^2 d = 8 n d^2 + 4 n d f."""
+    return 2 * d + f
+
+
+def _remark_break_even(arguments, expected, got):
+    d, f = arguments
+    if same(2 * d, got, 1e-9):
+        return "The feed-forward network works, too: 4 n d f."
+    if same(f, got, 1e-9):
+        return "The four maps of attention work, too: 8 n d²."
+    if same(d + f, got, 1e-9) or same(8 * d + 4 * f, got, 1e-9):
+        return "Divide both sides of 4 n² d = 8 n d² + 4 n d f by 4 n d."
+    return ""
+
+
+def _vector(*numbers):
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+EXERCISES = {
+    "shift": Exercise(
+        "Before the first word it has read only the start. What should it say when it has read the last word?",
+        compare(shift, [([7], 1, 2), ([7, 8, 9], 1, 2), ([], 1, 2)], remark=_remark_shift),
+    ),
+    "rms_norm": Exercise(
+        "x.square().mean(-1, keepdim=True) is the mean square of each vector.",
+        compare(
+            rms_norm,
+            [
+                (_vector(3, 4), _vector(1, 1)),
+                (_vector(1, 2, 3, 6), _vector(1, 2, 1, 0.5)),
+                (torch.arange(6.0).double().reshape(2, 3) + 1, _vector(1, 1, 3)),
+                (_vector(0, 0), _vector(1, 1)),
+            ],
+            remark=_remark_rms_norm,
+        ),
+    ),
+    "around": Exercise(
+        "Before: normalise what goes into the part. After: normalise the sum.",
+        compare(
+            around,
+            [(3.0, _twice, _square, True), (3.0, _twice, _square, False), (-2.0, _square, _twice, True)],
+            remark=_remark_around,
+        ),
+    ),
+    "leaks": Exercise(
+        "Run the model twice: on ids, and on a copy whose last id is another one below vocab_size.",
+        compare(
+            leaks,
+            [
+                (_one_ahead, [1, 2], 5),
+                (_causal, [1, 2, 3], 5),
+                (_everywhere, [1, 2, 3], 4),
+                (_one_ahead, [4, 3, 2, 4], 5),
+                (_first_sees_last, [1, 0, 2, 1], 3),
+            ],
+            remark=_remark_leaks,
+        ),
+    ),
+    "decoder_layer_parameters": Exercise(
+        "Add up the rows of the table, with the attention twice and the norm three times.",
+        compare(decoder_layer_parameters, [(2, 3), (16, 64), (512, 2048)], remark=_remark_decoder_layer_parameters),
+    ),
+    "break_even": Exercise(
+        "Write down the FLOPs of a layer of the encoder from the table: which terms have n, which have n²?",
+        compare(break_even, [(2, 6), (64, 256), (512, 2048)], remark=_remark_break_even),
+    ),
+}

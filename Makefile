@@ -84,12 +84,12 @@ $(VENV)/venv.stamp:
 # A torch that is in .venv already and has the pinned version stays, whichever build it is.
 $(VENV)/lab.stamp: $(VENV)/venv.stamp $(PINS)
 	@echo "Installing the course into $(VENV) (the first time this takes minutes) ..."
-	@$(PIP) install -c constraints.txt -e ".[lab]"
+	@$(PIP) install -c constraints.txt -e ".[lab,offline]"
 	@$(PY) -m jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/lab.stamp
 	@echo "Installing what the tests need into $(VENV) ..."
-	@$(PIP) install -c constraints.txt -e ".[lab,test]"
+	@$(PIP) install -c constraints.txt -e ".[lab,offline,test]"
 	@$(PIP) install -c constraints.txt kenlm >$(VENV)/kenlm.log 2>&1 || true
 	@touch $@

@@ -22,6 +22,8 @@ _MODULES = (
     "metrics",
     "decoding",
     "training",
+    "pretrained",
+    "pretraining",
     "plots",
     "widgets",
     "exercises",

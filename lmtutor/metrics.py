@@ -1,4 +1,4 @@
-"""Measures of models: from probabilities of the right tokens to cross-entropy, perplexity and bits per character.
+"""Measures of models: cross-entropy and perplexity, bits per character, calibration, errors of alignment.
 
 Floor 3 of the package.
 """
@@ -94,3 +94,23 @@ def expected_calibration_error(
         raise CourseError("Confidences lie between 0 and 1; were logits or percentages passed instead?")
     which = np.minimum((p * bins).astype(int), bins - 1)
     return float(np.abs(np.bincount(which, weights=right - p, minlength=bins)).sum() / len(p))
+
+
+def alignment_error_rate(proposed: list[set], sure: list[set], possible: list[set]) -> float:
+    """1 - (|A & S| + |A & P|) / (|A| + |S|), over all sentences. Och and Ney, 2003.
+
+    Args:
+        proposed: the links A that an aligner proposes: a set of pairs for each sentence.
+        sure: the links S that it must find.
+        possible: further links that it may propose; P are these and S.
+
+    Returns:
+        0 if every sure link is found, and nothing is proposed that is not at least possible; at most 1.
+
+    Raises:
+        CourseError: there is neither a proposed nor a sure link.
+    """
+    size = sum(len(a) + len(s) for a, s in zip(proposed, sure, strict=True))
+    if not size:
+        raise CourseError("Without a single link there is no alignment error rate: neither side has one.")
+    return 1 - sum(len(a & s) + len(a & (s | p)) for a, s, p in zip(proposed, sure, possible, strict=True)) / size

@@ -22,6 +22,7 @@ from lmtutor.runtime import CourseError, choose
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from transformers import BertTokenizer
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 
@@ -191,6 +192,25 @@ def byte_level_bpe(texts: Iterable[str], vocabulary_size: int, special_tokens: S
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+def wordpiece(texts: Iterable[str], vocabulary_size: int, max_length: int) -> BertTokenizer:
+    """Train WordPiece in lower case, with the special tokens of BERT (Devlin et al., 2019).
+
+    Args:
+        texts: what the pieces are learned from.
+        vocabulary_size: entries at most; fewer if the texts give no more.
+        max_length: tokens that the model can read; where asked to, the tokenizer cuts there.
+
+    Returns:
+        A `transformers` tokenizer: called with texts it puts [CLS] and [SEP] around them.
+    """
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertTokenizer
+
+    trained = BertWordPieceTokenizer(lowercase=True)
+    trained.train_from_iterator(texts, vocab_size=vocabulary_size, min_frequency=2, show_progress=False)
+    return BertTokenizer(vocab=trained.get_vocab(), model_max_length=max_length)
 
 
 def label_ids(labels: Sequence) -> tuple[list[int], list]:

@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 import wrong_answers_attention
 import wrong_answers_classify
+import wrong_answers_generate
 import wrong_answers_recurrent
 import wrong_answers_transformer
+import wrong_answers_translate
 
 import lmtutor as lm
 from lmtutor import exercises, runtime
@@ -394,6 +396,7 @@ WRONG = {
 }
 WRONG |= wrong_answers_recurrent.WRONG
 WRONG |= wrong_answers_classify.WRONG | wrong_answers_attention.WRONG | wrong_answers_transformer.WRONG
+WRONG |= wrong_answers_translate.WRONG | wrong_answers_generate.WRONG
 MISTAKES = [pytest.param(name, f, id=f"{name}: {what}") for name, wrong in WRONG.items() for what, f in wrong.items()]
 
 
@@ -543,6 +546,62 @@ def shown(value):
         ("transformer.break_even", "attention alone", "feed-forward network works"),
         ("transformer.break_even", "feed-forward alone", "four maps of attention"),
         ("transformer.break_even", "not divided", "Divide both sides"),
+        ("translate.least_loss", "no smoothing", "without smoothing"),
+        ("translate.least_loss", "the right token alone", "weighs -ln of all shares"),
+        ("translate.least_loss", "the others forgotten", "The other tokens have a share"),
+        ("translate.least_loss", "one too many", "V - 1 are left"),
+        ("translate.least_loss", "the right one without its part", "1 - ε + ε / V"),
+        ("translate.least_loss", "in bits", "These are bits"),
+        ("translate.paper_rate", "no size", "size of the model is missing"),
+        ("translate.paper_rate", "size the wrong way", "a larger model takes smaller steps"),
+        ("translate.paper_rate", "max", "the one that is smaller"),
+        ("translate.paper_rate", "no rise", "the one that is smaller"),
+        ("translate.paper_rate", "no fall", "the one that is smaller"),
+        ("translate.paper_rate", "wrong power", "-3/2"),
+        ("translate.best_continuations", "beams forgotten", "add its log P"),
+        ("translate.best_continuations", "exchanged", "beam comes first"),
+        ("translate.best_continuations", "worst first", "The likeliest comes first"),
+        ("translate.best_continuations", "each beam goes on", "All beams compete"),
+        ("translate.best_continuations", "all kept", "Only 1 of them"),
+        ("translate.clipped_precision", "not clipped", "Not clipped"),
+        ("translate.clipped_precision", "kinds", "not once"),
+        ("translate.clipped_precision", "recall", "that is recall"),
+        ("translate.clipped_precision", "words as total", "m - n + 1"),
+        ("translate.brevity_penalty", "rewards length", "not rewarded"),
+        ("translate.brevity_penalty", "exchanged", "stands above"),
+        ("translate.brevity_penalty", "ratio", "not the ratio itself"),
+        ("translate.brevity_penalty", "no 1", "equal lengths cost nothing"),
+        ("translate.error_rate", "what is right", "1 minus it"),
+        ("translate.error_rate", "sure ones not possible", "a sure link is a possible one"),
+        ("translate.error_rate", "possible ones forgotten", "are no mistakes"),
+        ("translate.error_rate", "union", "counts twice"),
+        ("translate.error_rate", "all must be found", "Nobody has to find"),
+        ("translate.wins", "ties lost", "A tie counts one half"),
+        ("translate.wins", "B's wins", "B's wins"),
+        ("translate.wins", "a count", "A share was asked for"),
+        ("translate.wins", "samples ignored", "Score each sample"),
+        ("generate.parameters", "logits twice", "counts once"),
+        ("generate.parameters", "no positions", "positions are missing"),
+        ("generate.parameters", "no last norm", "last norm is missing"),
+        ("generate.parameters", "no norms", "two norms of each layer"),
+        ("generate.parameters", "matrices alone", "Biases and norms"),
+        ("generate.cache_bytes", "keys alone", "Keys *and* values"),
+        ("generate.cache_bytes", "queries, too", "Queries are not needed"),
+        ("generate.cache_bytes", "numbers", "takes some bytes"),
+        ("generate.cache_bytes", "scores", "are not kept"),
+        ("generate.min_p", "not scaled", "sum to 1"),
+        ("generate.min_p", "a probability", "a share of the largest"),
+        ("generate.min_p", "places lost", "Keep the places"),
+        ("generate.draw", "greedy", "That is the likeliest token"),
+        ("generate.draw", "not exceeded", "must *exceed* u"),
+        ("generate.draw", "each probability", "running sum"),
+        ("generate.repetition", "diversity", "Repetition is the rest"),
+        ("generate.repetition", "all that come twice", "The first time is no repetition"),
+        ("generate.repetition", "of the tokens", "m - n + 1"),
+        ("generate.matching_temperature", "the middle", "That is the middle"),
+        ("generate.matching_temperature", "the wrong way", "You end at a border"),
+        ("generate.matching_temperature", "a straight line", "need not be a straight line"),
+        ("generate.matching_temperature", "a line beyond the borders", "the nearer one"),
     ],
 )
 def test_a_typical_mistake_gets_a_remark_on_what_it_is(name, what, remark):

@@ -2,12 +2,14 @@
 
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
+from notebook_code import definitions
 from torch.nn import functional as F
 
-from lmtutor import decoding
+from lmtutor import decoding, text
 from lmtutor.models import gpt
 from lmtutor.models.cache import Cache
 from lmtutor.runtime import CourseError
@@ -199,3 +201,125 @@ def test_beams_are_those_of_transformers(batch, beams):
     torch.testing.assert_close(scores, expected.sequences_scores.float(), atol=1e-5, rtol=0)  # theirs are float32
     if batch > 1:
         assert len({len(text) for text in texts}) > 1
+
+
+@pytest.mark.parametrize("many", [3, 70, 140])
+def test_a_cache_goes_on_outside_of_inference_mode_and_beyond_its_first_room(many):
+    torch.manual_seed(0)
+    model, ids = (
+        gpt.GPT(11, hidden_size=16, num_heads=2, num_layers=2, max_length=200).eval(),
+        torch.randint(11, (2, 4)),
+    )
+    cache = Cache.empty(2)
+    written = decoding.generate(partial(gpt.step, model), cache, ids, max_tokens=many)
+    read = torch.cat([ids, written], dim=1)
+    assert cache.length == read.shape[1] - 1  # what is written last is not read
+    with torch.no_grad():
+        for _ in range(2):
+            logits = gpt.step(model, read[:, cache.length :], cache)
+            torch.testing.assert_close(logits, model(read)[:, -1], atol=1e-5, rtol=1e-4)
+            read = torch.cat([read, logits.argmax(-1)[:, None]], dim=1)
+
+
+def test_chosen_rows_go_on_with_what_they_have_read_and_then_grow():
+    torch.manual_seed(0)
+    model, ids = gpt.GPT(11, hidden_size=16, num_heads=2, num_layers=2, max_length=30).eval(), torch.randint(11, (3, 5))
+    cache, rows = Cache.empty(2), torch.tensor([2, 0, 2, 1])
+    with torch.no_grad():
+        gpt.step(model, ids, cache)
+        cache.select(rows)
+        read = ids[rows]
+        for _ in range(3):
+            read = torch.cat([read, torch.randint(11, (4, 1))], dim=1)
+            logits = gpt.step(model, read[:, -1:], cache)
+            torch.testing.assert_close(logits, model(read)[:, -1], atol=1e-5, rtol=1e-4)
+
+
+# --- the probability of a text ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stride", [1, 3, 4, 8])
+@pytest.mark.parametrize("length", [2, 5, 8, 9, 10, 12, 13, 16, 17, 30])
+def test_windows_give_each_token_but_the_first_one_probability(length, stride):
+    """With stride 1 each token sees as many as there are positions, or all before it."""
+    torch.manual_seed(0)
+    model = gpt.GPT(11, hidden_size=16, num_heads=2, num_layers=2, max_length=8).eval()
+    ids = torch.randint(11, (length,)).tolist()
+    found = gpt.probabilities(model, ids, stride)
+    assert found.shape == (length - 1,)
+    if stride == 1:
+        with torch.no_grad():
+            one_by_one = [
+                model(torch.tensor([ids[max(0, i - 8) : i]]))[0, -1].softmax(-1)[ids[i]].item()
+                for i in range(1, length)
+            ]
+        assert found == pytest.approx(one_by_one, abs=1e-6)
+
+
+@pytest.mark.parametrize(("ids", "stride"), [([3], 4), ([], 4), ([1, 2, 3], 9), ([1, 2, 3], -1)])
+def test_a_text_or_a_stride_that_cannot_be_read_is_told_in_one_sentence(ids, stride):
+    model = gpt.GPT(11, hidden_size=16, num_heads=2, num_layers=1, max_length=8)
+    with pytest.raises(CourseError, match="at least two tokens and a stride from 1 to 8"):
+        gpt.probabilities(model, ids, stride)
+
+
+def test_the_loss_is_the_mean_over_all_places_of_what_comes_next():
+    torch.manual_seed(0)
+    model, ids = gpt.GPT(11, hidden_size=16, num_heads=2, num_layers=1, max_length=8).eval(), torch.randint(11, (3, 9))
+    loss, count = gpt.next_token_loss(model, ids)
+    by_hand = [-math.log(p) for row in ids.tolist() for p in gpt.probabilities(model, row)]
+    assert count == 24 and loss.item() == pytest.approx(sum(by_hand) / 24, abs=1e-5)
+
+
+def test_the_first_weights_have_the_spread_that_is_asked_for():
+    model = gpt.GPT(500, hidden_size=64, num_heads=4, num_layers=2, max_length=8)
+    gpt.initialise(model, 0.1)
+    layer = model.decoder.layers[0]
+    assert model.embedding.tokens.weight.std().item() == pytest.approx(0.1, rel=0.05)
+    assert layer.attention.output.weight.std().item() == pytest.approx(0.05, rel=0.05)  # 0.1 / sqrt(2 * 2 layers)
+
+
+# --- what chapter 08 builds -------------------------------------------------------------------------------------------
+
+
+def typed_ids(typed: str) -> list[int]:
+    built = definitions("08", "typed_ids").typed_ids
+    words = [*"abcdefghijklmnop", "ferry", "the", "."]
+    built.__globals__.update(
+        vocabulary=text.Vocabulary([words]), cfg=SimpleNamespace(tokens="words", max_length=25), text=text
+    )
+    return built(typed)
+
+
+def test_what_is_typed_comes_after_the_end_of_a_sentence():
+    assert len(typed_ids("the ferry .")) == 4 and typed_ids("")[0] == 2 and len(typed_ids("")) == 1
+
+
+def test_a_word_that_the_model_does_not_know_is_told_in_one_sentence():
+    with pytest.raises(CourseError, match="has never seen 'zeppelin'"):
+        typed_ids("the zeppelin .")
+
+
+def test_of_a_long_beginning_only_the_end_is_read():
+    """25 positions, 20 of them to write on."""
+    assert typed_ids("a b c d e f g h") == typed_ids("d e f g h")
+
+
+def test_broken_rules_are_counted_among_the_chances_to_break_them():
+    chances = definitions("08", "chances", "SINGULAR", "PLURAL").chances
+    articles, pronouns = "a boat , an apple , a apple , an boat", "She was late . They was here . He were it has"
+    assert chances(articles.split()) == [False, False, True, True]
+    assert chances(pronouns.split()) == [False, True, True, False]
+    assert chances(["the", "boat", "was", "late"]) == []
+
+
+def test_without_a_mask_a_place_sees_its_own_label():
+    built = definitions("08", "LearnedEmbedding", "GPT", "initialise", "NoMask")
+    torch.manual_seed(0)
+    ids = torch.randint(11, (1, 6))
+    other = ids.clone()
+    other[0, 5] = (ids[0, 5] + 1) % 11
+    for kind, leaks in ((built.GPT, False), (built.NoMask, True)):
+        model = kind(11, hidden_size=16, num_heads=2, num_layers=1, max_length=8).double().eval()
+        with torch.no_grad():
+            assert (not torch.equal(model(ids)[:, :5], model(other)[:, :5])) == leaks

@@ -96,3 +96,38 @@ def test_nan_and_infinity_fall_below_no_bound(wrong):
 def test_different_shapes_are_not_compared():
     with pytest.raises(CourseError, match="different shapes"):
         metrics.largest_difference([1.0, 2.0], [1.0])
+
+
+# --- alignment --------------------------------------------------------------------------------------------------------
+
+LINKS = st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8)
+
+
+def test_the_alignment_error_rate_of_an_example_by_hand():
+    """Of three links one is sure and one possible: 1 - (1 + 2) / (3 + 2)."""
+    proposed, sure, possible = [{(0, 0), (1, 2), (3, 3)}], [{(0, 0), (1, 1)}], [{(3, 3)}]
+    assert metrics.alignment_error_rate(proposed, sure, possible) == pytest.approx(0.4)
+
+
+@given(st.lists(st.tuples(LINKS, LINKS, LINKS), min_size=1, max_size=4))
+def test_the_alignment_error_rate_without_possible_links_is_one_minus_f1(sentences):
+    proposed, sure, _ = (list(part) for part in zip(*sentences, strict=True))
+    if not any(proposed) or not any(sure):
+        return
+    hits = sum(len(a & s) for a, s in zip(proposed, sure, strict=True))
+    precision, recall = (hits / sum(map(len, part)) for part in (proposed, sure))
+    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
+    assert metrics.alignment_error_rate(proposed, sure, [set()] * len(sure)) == pytest.approx(1 - f1)
+
+
+@given(st.lists(st.tuples(LINKS, LINKS), min_size=1, max_size=4))
+def test_all_sure_and_some_possible_links_are_no_error(sentences):
+    sure, possible = (list(part) for part in zip(*sentences, strict=True))
+    if any(sure):
+        proposed = [s | set(sorted(p)[::2]) for s, p in sentences]
+        assert metrics.alignment_error_rate(proposed, sure, possible) == pytest.approx(0)
+
+
+def test_no_link_at_all_is_told_in_one_sentence():
+    with pytest.raises(CourseError, match="Without a single link"):
+        metrics.alignment_error_rate([set()], [set()], [{(0, 0)}])

@@ -24,8 +24,8 @@ FLOORS = {
     6: ["cli"],
     5: ["widgets", "exercises"],
     4: ["plots", "doctor", "execute"],
-    3: ["training", "decoding", "metrics"],
-    2: ["models", "data", "checkpoint"],
+    3: ["training", "decoding", "metrics", "pretraining"],
+    2: ["models", "data", "checkpoint", "pretrained"],
     1: ["readers", "text", "batches", "results"],
     0: ["runtime"],
 }
@@ -53,7 +53,7 @@ def test_environment_and_pyproject_list_the_same_packages():
     others = [item for item in [*by_conda, *by_pip] if item not in ("pip", "-e .") and not item.startswith("python>")]
     assert len(others) == len(set(others))
     extras = PROJECT["optional-dependencies"]
-    wanted = names_of([*PROJECT["dependencies"], *extras["lab"], *extras["test"]])
+    wanted = names_of([*PROJECT["dependencies"], *extras["lab"], *extras["offline"], *extras["test"]])
     assert {conda_names.get(item, item) for item in others} == wanted
 
 
@@ -67,7 +67,8 @@ def test_constraints_are_plain_names_and_versions_each_once():
 def test_constraints_cover_everything_that_the_course_installs():
     """From pyproject's packages on, whatever is needed by what is needed, as far as it is installed here."""
     extras = PROJECT["optional-dependencies"]
-    todo = [Requirement(line) for line in [*PROJECT["dependencies"], *extras["lab"], *extras["test"], *extras["kenlm"]]]
+    listed = [*PROJECT["dependencies"], *(line for extra in extras.values() for line in extra)]
+    todo = [Requirement(line) for line in listed]
     seen, missing = set(), set()
     while todo:
         requirement = todo.pop()

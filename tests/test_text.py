@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmtutor.runtime import CourseError
-from lmtutor.text import END, START, UNKNOWN, Vocabulary, sentences, split_sentences, words
+from lmtutor.text import END, START, UNKNOWN, Vocabulary, sentences, split_sentences, wordpiece, words
 
 # Texts with what takes sentences apart: marks, quotes, brackets, line breaks, also the odd ones of Unicode.
 any_text = st.text() | st.text(alphabet="aB1 .!?\"')([\n\r\t'é中\u0085\u2028\u00a0_-<>", max_size=60)
@@ -232,3 +232,14 @@ def test_a_full_disk_leaves_the_vocabulary_that_was_saved_before(tmp_path, monke
 def test_a_vocabulary_of_nothing_is_told_in_one_sentence(training):
     with pytest.raises(CourseError, match="needs at least one word, but the training sentences are empty"):
         Vocabulary(training)
+
+
+def test_wordpiece_puts_bert_s_special_tokens_around_pieces_in_lower_case():
+    tokenizer = wordpiece(["The ferry was late", "the Ferry was early"] * 3, 60, max_length=6)
+    assert [tokenizer.convert_ids_to_tokens(i) for i in range(5)] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    assert tokenizer.tokenize("THE ferry") == tokenizer.tokenize("the Ferry")
+    pair = tokenizer("the ferry", "was late")
+    assert tokenizer.decode(pair["input_ids"]) == "[CLS] the ferry [SEP] was late [SEP]"
+    assert pair["token_type_ids"][0] == 0 and pair["token_type_ids"][-1] == 1
+    assert len(tokenizer("the ferry was late the ferry was late", truncation=True)["input_ids"]) == 6
+    assert "[UNK]" in tokenizer.tokenize("渡")

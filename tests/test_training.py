@@ -773,3 +773,29 @@ def test_no_warnings(tmp_path):
         warnings.simplefilter("error")
         fit(tiny_lm(), epochs=1, checkpoint=tmp_path, validation=VALIDATION, patience=2,
             scheduler=torch.optim.lr_scheduler.CosineAnnealingLR)  # fmt: skip
+
+
+def test_the_rate_rises_for_a_tenth_and_falls_to_0():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    schedule, rates = training.rise_and_fall(optimizer, 40), []
+    for _ in range(41):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[:4] == pytest.approx([0.5, 1.0, 1.5, 2.0])
+    assert rates[4:] == pytest.approx([2.0 * (40 - t) / 36 for t in range(4, 41)])
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    training.rise_and_fall(optimizer, 1)  # a single step divides nothing by 0
+    assert optimizer.param_groups[0]["lr"] == 2.0
+
+
+def test_the_inverse_root_schedule_is_that_of_the_paper():
+    """Section 5.3 of Vaswani et al. (2017), scaled to a top of 1, with 40 of 400 steps of warm-up."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule, rates = training.inverse_root(optimizer, 400), []
+    for _ in range(400):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    paper = [(128 * 40) ** 0.5 * 128**-0.5 * min((t + 1) ** -0.5, (t + 1) * 40**-1.5) for t in range(400)]
+    assert rates == pytest.approx(paper, abs=1e-12) and max(rates) == rates[39] == 1.0

@@ -22,6 +22,8 @@ CHAPTERS = {
     "04": "classify",
     "05": "attention",
     "06": "transformer",
+    "07": "translate",
+    "08": "generate",
 }
 
 

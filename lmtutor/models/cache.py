@@ -14,22 +14,42 @@ KeysAndValues = tuple[torch.Tensor, torch.Tensor]  # two [batch, heads, keys, si
 
 @dataclass
 class Past:
-    """Keys and values of the text so far, of one layer."""
+    """Keys and values of the text so far, of one layer.
 
-    own: KeysAndValues | None = None
-    rows: torch.Tensor | None = None  # the rows of `own` to go on with, see `Cache.select`
+    They stand in tensors with room for more. So a new token is written behind the others, and nothing else is copied
+    until the room is full; then there is twice as much.
+    """
 
-    @property
-    def length(self) -> int:
-        """Tokens of the text so far."""
-        return 0 if self.own is None else self.own[0].shape[-2]
+    room: KeysAndValues | None = None  # two [batch, heads, places, size], filled up to `length`
+    length: int = 0  # tokens of the text so far
+    rows: torch.Tensor | None = None  # the rows of `room` to go on with, see `Cache.select`
 
     def extend(self, new: KeysAndValues) -> KeysAndValues:
         """Add keys and values of new tokens; return those of all tokens."""
-        if self.own is not None:
-            new = tuple(_append(old, part, self.rows) for old, part in zip(self.own, new, strict=True))
-        self.own, self.rows = new, None
-        return new
+        count = new[0].shape[2]
+        self.length += count
+        if self.room is None or self.rows is not None or self.length > self.room[0].shape[2] or self._is_locked():
+            self._move(new, self.length - count)
+        for room, part in zip(self.room, new, strict=True):
+            room.narrow(2, self.length - count, count).copy_(part)
+        return tuple(room.narrow(2, 0, self.length) for room in self.room)
+
+    def _move(self, new: KeysAndValues, before: int) -> None:
+        """Take the chosen rows of the first `before` tokens to tensors that have room for the new ones."""
+        # Where rows are chosen they are so at each step, and all is copied anyway.
+        places = max(64, 2 * self.length) if self.rows is None else self.length
+        old, self.room = self.room, tuple(part.new_empty(*part.shape[:2], places, part.shape[3]) for part in new)
+        for source, target in zip(old or (), self.room, strict=False):
+            source, target = source.narrow(2, 0, before), target.narrow(2, 0, before)
+            if self.rows is None:
+                target.copy_(source)
+            else:
+                torch.index_select(source, 0, self.rows, out=target)
+        self.rows = None
+
+    def _is_locked(self) -> bool:
+        """What was made in inference mode cannot be written to outside of it."""
+        return self.room[0].is_inference() and not torch.is_inference_mode_enabled()
 
 
 @dataclass
@@ -58,13 +78,3 @@ class Cache:
         self.memories = [tuple(part.index_select(0, rows) for part in memory) for memory in self.memories]
         if self.memory_mask is not None:
             self.memory_mask = self.memory_mask.index_select(0, rows)
-
-
-def _append(old: torch.Tensor, new: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
-    """The chosen rows of `old` and behind them `new`, with one copy of `old`: [batch, heads, keys, size]."""
-    if rows is None:
-        return torch.cat([old, new], dim=-2)
-    both = new.new_empty(*new.shape[:2], old.shape[-2] + new.shape[-2], new.shape[-1])
-    torch.index_select(old, 0, rows, out=both[:, :, : old.shape[-2]])
-    both[:, :, old.shape[-2] :] = new
-    return both

@@ -6,13 +6,15 @@ Floor 2 of the package.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lmtutor import batches
 from lmtutor.models.cache import Cache
 from lmtutor.models.transformer import Stack
 from lmtutor.runtime import CourseError
@@ -90,16 +92,61 @@ class GPT(nn.Module):
         return self.embedding.logits(self.decoder(self.embedding(input_ids), causal=True)[0])
 
 
-def initialise(model: GPT) -> None:
-    """Start as GPT-2 does (section 2.3): small random matrices, still smaller where a part adds to its input."""
+def initialise(model: GPT, std: float = 0.02) -> None:
+    """Start as GPT-2 does (its paper, section 2.3): small random matrices, even smaller where a part adds on.
+
+    Its 0.02 is for vectors of 768 and more; narrow models learn faster from a larger spread.
+    """
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
+            nn.init.normal_(module.weight, std=std)
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
     for layer in model.decoder.layers:
         for adds in (layer.attention.output, layer.feed_forward.outer):
-            nn.init.normal_(adds.weight, std=0.02 / math.sqrt(2 * len(model.decoder.layers)))
+            nn.init.normal_(adds.weight, std=std / math.sqrt(2 * len(model.decoder.layers)))
+
+
+def next_token_loss(model: nn.Module, ids: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Mean cross-entropy of each next token of texts [batch, time + 1], in nats, and how many tokens these are."""
+    labels = ids[:, 1:].flatten()  # [batch * time]
+    return F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), labels), len(labels)
+
+
+@torch.no_grad()
+def probabilities(model: GPT, ids: Sequence[int], stride: int | None = None) -> np.ndarray:
+    """What the model gives to each token of a text of any length but to the first.
+
+    Args:
+        model: has positions for T tokens.
+        ids: the text: [tokens].
+        stride: how many tokens each window of T goes on; half of T if not given. Only what is new in a window counts,
+            so that, after the first window, each token is seen with at least T - stride tokens before it.
+
+    Returns:
+        [tokens - 1].
+
+    Raises:
+        CourseError: the text has fewer than two tokens, or the stride is not between 1 and T.
+    """
+    positions = model.embedding.positions.num_embeddings
+    stride = stride or positions // 2
+    if len(ids) < 2 or not 1 <= stride <= positions:
+        raise CourseError(
+            f"Needed are a text of at least two tokens and a stride from 1 to {positions}, not {len(ids)} and {stride}."
+        )
+    device, training = next(model.parameters()).device, model.training
+    model.eval()
+    text, found = torch.as_tensor(np.asarray(ids), dtype=torch.long), []
+    starts = range(0, max(len(ids) - 1 - positions, 0) + stride, stride)
+    for group in (starts[i : i + 64] for i in range(0, len(starts), 64)):
+        windows = [text[start : start + positions + 1] for start in group]
+        padded = batches.pad([window.tolist() for window in windows])["input_ids"].to(device)  # [windows, 1 + time]
+        log_p = model(padded[:, :-1]).float().log_softmax(dim=-1).gather(2, padded[:, 1:, None])[..., 0].cpu()
+        for start, window, row in zip(group, windows, log_p, strict=True):
+            found.append(row[0 if start == 0 else positions - stride : len(window) - 1])
+    model.train(training)
+    return torch.cat(found).double().exp().numpy()
 
 
 def step(model: GPT, input_ids: torch.Tensor, cache: Cache) -> torch.Tensor:

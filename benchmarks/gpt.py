@@ -1,0 +1,253 @@
+"""The decoder-only model of chapter 08: against the recurrent ones, on Tiny Shakespeare, and larger and larger.
+
+python benchmarks/gpt.py                 the course's corpus by words, beside the models of chapters 01 and 03
+python benchmarks/gpt.py scaling         pydoc by characters: loss over parameters
+python benchmarks/gpt.py data            the same text: loss over how much of it is read
+python benchmarks/gpt.py shakespeare     nanoGPT's setting for a processor (needs LMTUTOR_SOURCE=local or hub)
+"""
+
+import argparse
+
+import numpy as np
+import torch
+from transformers import get_cosine_with_min_lr_schedule_with_warmup
+
+import lmtutor as lm
+from lmtutor import metrics, results, text, training
+from lmtutor.models import gpt
+from lmtutor.runtime import Stopwatch, seed_everything
+
+SEEDS = (0, 1, 2)
+PASSES = (3, 6)  # over the course's corpus; the recurrent models had 3
+SIZES = [(1, 8), (1, 16), (1, 32), (2, 32), (2, 64), (3, 96)]  # layers and size of the vectors
+SHARES = [1 / 32, 1 / 8]  # of the text, for a model of (2, 64)
+PATIENCE = 4  # measurements without a better validation loss, after which a run on a part of the text ends
+SPREADS = (0.02, 0.06)  # of the first weights, on Tiny Shakespeare: nanoGPT's, and one for narrow models
+LENGTH, BATCH, STEPS, EVERY = 64, 16, 1500, 100  # of the scaling experiment
+
+
+def train(model, ids, *, steps: int, batch_size: int, rate: float, seed: int, cfg, validation=None, **options):
+    """Train on windows of a text, drawn at random, as nanoGPT does."""
+    length = model.embedding.positions.num_embeddings
+    windows = torch.as_tensor(np.asarray(ids)).unfold(0, length + 1, 1)  # [places, length + 1], without a copy
+
+    def optimizer(parameters: list) -> torch.optim.Optimizer:
+        groups = [
+            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": cfg.weight_decay},
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99))
+
+    return training.fit(
+        model,
+        windows,
+        validation=None
+        if validation is None
+        else torch.as_tensor(np.asarray(validation)).unfold(0, length + 1, length),
+        loss=gpt.next_token_loss,
+        steps=steps,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        scheduler=lambda found, total: get_cosine_with_min_lr_schedule_with_warmup(
+            found, min(cfg.warm_up, total // 5), total, min_lr_rate=cfg.lowest_rate
+        ),
+        seed=seed,
+        progress=False,
+        **options,
+    )
+
+
+def band(values: list[float], digits: int) -> str:
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def count(model) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def harbour() -> None:
+    cfg = lm.setup("08")
+    corpus = lm.load(cfg.corpus)
+    parts = {split: text.sentences(corpus[split]["text"], cfg.tokens) for split in corpus}
+    vocabulary = text.Vocabulary(parts["train"], cfg.min_count)
+    ids = {split: text.stream(parts[split], vocabulary) for split in parts}
+    rows = []
+    for passes in PASSES:
+        steps = round(passes * len(ids["train"]) / cfg.batch_size / cfg.max_length)
+        reads, forgets, seconds = [], [], []
+        for seed in SEEDS:
+            seed_everything(seed)
+            model = gpt.GPT(
+                len(vocabulary),
+                hidden_size=cfg.hidden_size,
+                num_heads=cfg.num_heads,
+                num_layers=cfg.num_layers,
+                max_length=cfg.max_length,
+                dropout=cfg.dropout,
+            )
+            gpt.initialise(model, cfg.spread)
+            how = {"batch_size": cfg.batch_size, "rate": cfg.learning_rate, "seed": seed, "cfg": cfg}
+            with Stopwatch() as watch:
+                train(model, ids["train"], steps=steps, **how)
+            seconds.append(watch.seconds)
+            reads.append(metrics.perplexity(gpt.probabilities(model, ids["test"])))
+            alone = [gpt.probabilities(model, text.stream([s], vocabulary)) for s in parts["test"]]
+            forgets.append(metrics.perplexity(np.concatenate(alone)))
+            print(passes, seed, reads[-1], forgets[-1], watch.seconds, flush=True)
+        rows.append(
+            {
+                "model": f"Transformer, {passes} passes",
+                "parameters": f"{count(model):,}",
+                "learning rate": cfg.learning_rate,
+                "reads on": band(reads, 1),
+                "forgets at each sentence": band(forgets, 1),
+                "seconds": round(sorted(seconds)[1]),
+            }
+        )
+    results.record(
+        "gpt_harbour",
+        rows,
+        about=f"Test perplexity on the corpus {cfg.corpus}, </s> counted, as in chapter 03; windows of "
+        f"{cfg.max_length} words drawn at random, seeds {', '.join(map(str, SEEDS))}; {torch.get_num_threads()} "
+        f"thread(s), other work beside.",
+        command="make bench ONLY=gpt",
+        packages=("torch", "transformers", "accelerate"),
+        seeds=list(SEEDS),
+    )
+
+
+def characters(corpus) -> tuple[dict[str, list[int]], int]:
+    """Each split as ids of characters, and how many characters there are."""
+    joined = {split: "\n".join(corpus[split]["text"]) for split in corpus}
+    known = {character: i for i, character in enumerate(sorted(set("".join(joined.values()))))}
+    return {split: [known[character] for character in found] for split, found in joined.items()}, len(known)
+
+
+def one_run(ids: dict[str, list[int]], size: int, layers: int, hidden: int, seed: int, cfg, **options) -> dict:
+    """Train one model of the scaling experiments; its size, and the best of its validation losses."""
+    seed_everything(seed)
+    model = gpt.GPT(size, hidden_size=hidden, num_heads=hidden // 8, num_layers=layers, max_length=LENGTH)
+    gpt.initialise(model, cfg.spread)
+    history = train(
+        model, ids["train"], validation=ids["validation"], steps=STEPS, batch_size=BATCH, rate=3e-3, seed=seed,
+        cfg=cfg, log_every=EVERY, **options,
+    )  # fmt: skip
+    best = history["validation_loss"].idxmin()
+    return {
+        "parameters": count(model),
+        "without embeddings": count(model) - count(model.embedding),
+        "loss": round(float(history["validation_loss"][best]), 4),
+        "step": int(history["step"][best]),
+        "seconds": round(history["seconds"].iloc[-1]),
+    }
+
+
+def setting() -> str:
+    return (
+        f"{STEPS} steps of {BATCH} windows of {LENGTH} characters, learning rate 3e-3, seeds "
+        f"{', '.join(map(str, SEEDS))}; {torch.get_num_threads()} thread(s)."
+    )
+
+
+def scaling() -> None:
+    cfg = lm.setup("08")
+    ids, size = characters(lm.load("pydoc"))
+    rows = []
+    for layers, hidden in SIZES:
+        runs = [one_run(ids, size, layers, hidden, seed, cfg) for seed in SEEDS]
+        rows.append(
+            {
+                "layers": layers,
+                "size": hidden,
+                "parameters": runs[0]["parameters"],
+                "without embeddings": runs[0]["without embeddings"],
+                "losses": [run["loss"] for run in runs],
+                "best at step": [run["step"] for run in runs],
+            }
+        )
+        print(rows[-1], flush=True)
+    results.record(
+        "gpt_scaling",
+        rows,
+        about="Validation loss (nats a character) on the Python reference by characters, the lowest of each run, over "
+        f"the size of the model; {setting()}",
+        command="python benchmarks/gpt.py scaling",
+        packages=("torch", "transformers", "accelerate"),
+        seeds=list(SEEDS),
+    )
+
+
+def data() -> None:
+    cfg = lm.setup("08")
+    ids, size = characters(lm.load("pydoc"))
+    rows = []
+    for share in SHARES:
+        part = ids | {"train": ids["train"][: round(share * len(ids["train"]))]}
+        runs = [one_run(part, size, 2, 64, seed, cfg, patience=PATIENCE) for seed in SEEDS]
+        rows.append(
+            {
+                "characters": len(part["train"]),
+                "losses": [run["loss"] for run in runs],
+                "best at step": [run["step"] for run in runs],
+            }
+        )
+        print(rows[-1], [run["seconds"] for run in runs], flush=True)
+    results.record(
+        "gpt_data",
+        rows,
+        about="Validation loss (nats a character) on the Python reference by characters, the lowest of each run, over "
+        f"the length of the training text, 2 layers of 64; {setting()} A run ends when {PATIENCE} measurements, "
+        f"one each {EVERY} steps, bring nothing better.",
+        command="python benchmarks/gpt.py data",
+        packages=("torch", "transformers", "accelerate"),
+        seeds=list(SEEDS),
+    )
+
+
+def shakespeare() -> None:
+    """nanoGPT's setting for a processor: 4 layers of 128, 2,000 steps of 12 windows of 64 characters, no dropout."""
+    cfg = lm.setup("08")
+    if cfg.corpus != "tinyshakespeare":
+        raise SystemExit("Set LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR (or LMTUTOR_SOURCE=hub).")
+    ids, size = characters(lm.load(cfg.corpus))
+    rows = []
+    for spread in SPREADS:
+        losses: dict[int, list[float]] = {64: [], 32: []}  # by stride
+        seconds = []
+        for seed in SEEDS[:2]:
+            seed_everything(seed)
+            model = gpt.GPT(size, hidden_size=128, num_heads=4, num_layers=4, max_length=64)
+            gpt.initialise(model, spread)
+            with Stopwatch() as watch:
+                train(model, ids["train"], steps=2000, batch_size=12, rate=1e-3, seed=seed, cfg=cfg)
+            seconds.append(round(watch.seconds))
+            for stride, found in losses.items():
+                found.append(round(metrics.cross_entropy(gpt.probabilities(model, ids["validation"], stride)), 4))
+            print(spread, seed, {stride: found[-1] for stride, found in losses.items()}, seconds[-1], flush=True)
+        rows.append(
+            {
+                "first weights": spread,
+                "parameters": count(model),
+                "loss, windows side by side": losses[64],
+                "loss, windows overlapping by half": losses[32],
+                "seconds": seconds,
+            }
+        )
+    results.record(
+        "gpt_shakespeare",
+        rows,
+        about="Tiny Shakespeare by characters, all of the last tenth (nats a character), a number for each seed; "
+        "nanoGPT's setting for a processor: 4 layers of 128, windows of 64, 2,000 steps of 12, learning rate 1e-3 to "
+        f"1e-4, no dropout; {torch.get_num_threads()} thread(s), other work beside.",
+        command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/gpt.py shakespeare",
+        packages=("torch", "transformers", "accelerate"),
+        seeds=list(SEEDS[:2]),
+    )
+
+
+if __name__ == "__main__":
+    parts = {"harbour": harbour, "scaling": scaling, "data": data, "shakespeare": shakespeare}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="?", choices=list(parts), default="harbour")
+    parts[parser.parse_args().part]()

@@ -1,0 +1,189 @@
+"""Translation as in chapter 07: two models, two languages, label smoothing and warm-up left out, real sentences.
+
+    python benchmarks/translation.py             the phrasebook into German and Chinese: two models
+    python benchmarks/translation.py longer      both models into German, twice as many passes
+    python benchmarks/translation.py ablation    the phrasebook into German: what each habit of training is worth
+    python benchmarks/translation.py real        the Transformer on Multi30k
+
+Multi30k needs LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR, or LMTUTOR_SOURCE=hub.
+"""
+
+import argparse
+import functools
+import statistics
+from types import SimpleNamespace
+
+import sacrebleu
+import torch
+from torch.nn import functional as F
+
+import lmtutor as lm
+from lmtutor import batches, decoding, results, text, training
+from lmtutor.models import seq2seq, transformer
+from lmtutor.runtime import Stopwatch, seed_everything
+
+START, END = 1, 2
+SEEDS = (0, 1, 2)
+LSTM, TRANSFORMER = "LSTM with attention", "Transformer"
+ABLATIONS = {
+    "as in the chapter": {},
+    "no label smoothing": {"smoothing": 0.0},
+    "no warm-up": {"warm_up": False},
+    "norm after": {"norm_first": False},
+    "norm after, no warm-up": {"norm_first": False, "warm_up": False},
+}
+
+
+def task_of(cfg, target: str) -> SimpleNamespace:
+    """Pairs of sentences, as text and as ids, with the tokenizer."""
+    rows = lm.load(cfg.corpus)
+    pairs = {split: [(row[cfg.source], row[target]) for row in rows[split]] for split in ("train", "test")}
+    tokenizer = text.byte_level_bpe(
+        [sentence for pair in pairs["train"] for sentence in pair], cfg.vocabulary_size, ["<pad>", "<s>", "</s>"]
+    )
+    encoded = {split: [tuple(tokenizer.encode(s).ids for s in pair) for pair in pairs[split]] for split in pairs}
+    features = rows["test"]["features"] if "features" in rows["test"].column_names else None
+    return SimpleNamespace(pairs=pairs, encoded=encoded, tokenizer=tokenizer, features=features, cfg=cfg)
+
+
+def only_down(optimizer, steps: int):
+    """The schedule of the chapter without its rise: the largest rate from the first step on."""
+    peak = max(1, round(0.1 * steps))
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: min(1.0, (peak / (done + 1)) ** 0.5))
+
+
+def train(task, kind: str, seed: int, smoothing: float | None = None, warm_up: bool = True, norm_first: bool = True):
+    """A trained model."""
+    cfg, vocab_size = task.cfg, task.tokenizer.get_vocab_size()
+    seed_everything(seed)
+    if kind == LSTM:
+        rate = cfg.lstm_rate
+        model = seq2seq.RecurrentTranslator(vocab_size, hidden_size=cfg.lstm_size, dropout=cfg.dropout)
+    else:
+        rate = cfg.learning_rate
+        sizes = {name: getattr(cfg, name) for name in ("hidden_size", "num_heads", "num_layers", "inner_size")}
+        model = transformer.Transformer(vocab_size, dropout=cfg.dropout, norm_first=norm_first, **sizes)
+    smoothing = cfg.smoothing if smoothing is None else smoothing
+    examples = task.encoded["train"]
+    lengths = [len(source) + len(target) for source, target in examples]
+    ready = [
+        batches.source_and_target([examples[i] for i in indices], START, END)
+        for epoch in range(cfg.epochs)
+        for indices in batches.by_length(lengths, cfg.batch_size, seed=1000 * seed + epoch)
+    ]
+
+    def loss(model, batch):
+        batch = dict(batch)
+        labels = batch.pop("labels").flatten()
+        mean = F.cross_entropy(model(**batch).flatten(0, 1), labels, label_smoothing=smoothing)
+        return mean, (labels != batches.IGNORED).sum()
+
+    training.fit(
+        model,
+        ready,
+        loss=loss,
+        epochs=1,
+        batch_size=1,
+        shuffle=False,
+        collate=lambda found: found[0],
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=rate, betas=(0.9, 0.98)),
+        scheduler=training.inverse_root if warm_up else only_down,
+        seed=seed,
+        progress=False,
+    )
+    return model.eval().cpu()
+
+
+def translate(task, model, beams: int) -> list[str]:
+    """The translations of the test sentences."""
+    module, said = seq2seq if isinstance(model, seq2seq.RecurrentTranslator) else transformer, []
+    sources = [source for source, _ in task.encoded["test"]]
+    for begin in range(0, len(sources), 100):
+        batch = batches.pad(sources[begin : begin + 100])
+        with torch.inference_mode():
+            cache = module.start(model, batch["input_ids"], batch["attention_mask"])
+        first, step = torch.full((len(batch["input_ids"]),), START), functools.partial(module.step, model)
+        found = decoding.beam_search(step, cache, first, beams=beams, max_tokens=task.cfg.max_tokens, end=END)
+        said += [task.tokenizer.decode([i for i in texts[0].tokens if i != END]).strip() for texts in found]
+    return said
+
+
+def measure(task, model) -> dict[str, float]:
+    """Scores on the test sentences."""
+    references = [target for _, target in task.pairs["test"]]
+    said = {beams: translate(task, model, beams) for beams in (1, task.cfg.beams)}
+    bleu = sacrebleu.BLEU(tokenize=task.cfg.bleu_tokens, force=True)
+    scores = {
+        "BLEU, greedy": bleu.corpus_score(said[1], [references]).score,
+        f"BLEU, beam {task.cfg.beams}": bleu.corpus_score(said[task.cfg.beams], [references]).score,
+        "chrF": sacrebleu.CHRF().corpus_score(said[task.cfg.beams], [references]).score,
+    }
+    if task.features is not None:
+        right = [a == b for a, b in zip(said[task.cfg.beams], references, strict=True)]
+        chosen = {"all right, %": None, "… with a pronoun, %": "pronoun", "… nested, %": "nested"}
+        for name, feature in chosen.items():
+            found = [ok for ok, kinds in zip(right, task.features, strict=True) if feature in (None, *kinds)]
+            scores[name] = 100 * sum(found) / len(found)
+    return scores
+
+
+def row_of(task, names: dict, kind: str, seeds, **changes) -> dict:
+    """Trained and measured over seeds: names, the band of each score, parameters, the median time of a training."""
+    found, seconds = [], []
+    for seed in seeds:
+        with Stopwatch() as watch:
+            model = train(task, kind, seed, **changes)
+        seconds.append(watch.seconds)
+        found.append(measure(task, model))
+        print(
+            names, seed, {name: round(score, 1) for name, score in found[-1].items()}, round(watch.seconds), flush=True
+        )
+    bands = {}
+    for name in found[0]:
+        low, high = (f"{bound([scores[name] for scores in found]):.1f}" for bound in (min, max))
+        bands[name] = low if low == high else f"{low} to {high}"
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {
+        **names,
+        "seeds": len(seeds),
+        **bands,
+        "parameters": parameters,
+        "seconds": round(statistics.median(seconds)),
+    }
+
+
+def main(part: str | None) -> None:
+    cfg = lm.setup("07")
+    kinds = [LSTM, TRANSFORMER]
+    runs = [(cfg.epochs, "de", SEEDS), (cfg.epochs, "zh", SEEDS[:1])]  # passes, language, seeds
+    if part in ("longer", "real"):
+        runs = [(cfg.epochs * (2 if part == "longer" else 1), "de", SEEDS[:1])]
+    if part == "real":  # three passes are few, so they get more steps
+        kinds, cfg.batch_size, cfg.learning_rate = [TRANSFORMER], 32, 3e-3
+    with Stopwatch() as watch:
+        if part == "ablation":
+            task = task_of(cfg, "de")
+            rows = [row_of(task, {"training": name}, TRANSFORMER, SEEDS, **how) for name, how in ABLATIONS.items()]
+        else:
+            rows = []
+            for cfg.epochs, language, seeds in runs:
+                task = task_of(cfg, language)
+                for kind in kinds:
+                    names = {"data": f"{cfg.corpus}, en–{language}", "passes": cfg.epochs, "model": kind}
+                    rows.append(row_of(task, names, kind, seeds))
+    results.record(
+        "_".join(["translation", *([part] if part else [])]),
+        rows,
+        about=f"Scores on the test sentences (sacreBLEU, tokenize={cfg.bleu_tokens!r}), with chapter 07's settings, "
+        f"batches of {cfg.batch_size}, lowest to highest over the seeds; seconds are those of one training, with other "
+        f"work beside it; {torch.get_num_threads()} thread(s).",
+        command=" ".join(["python benchmarks/translation.py", *([part] if part else [])]),
+        packages=("torch", "accelerate", "tokenizers", "sacrebleu"),
+        seconds=round(watch.seconds),
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="?", choices=["ablation", "longer", "real"])
+    main(parser.parse_args().part)

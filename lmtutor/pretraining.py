@@ -1,0 +1,117 @@
+"""BERT's pretraining (Devlin et al., 2019): two texts, hidden tokens, and whether the second text follows the first.
+
+Built in chapter 09. `Stretches` are the examples, `Collate` makes batches of them, `pretraining_loss` is what training
+lowers.
+Floor 3 of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from lmtutor import batches
+from lmtutor.models.bert import PretrainingBert, mask_tokens, masked_loss
+from lmtutor.runtime import CourseError
+
+FOLLOWS, DOES_NOT = 0, 1  # labels of the second text, as `transformers` has them
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Two pieces of a document, one after the other; ids of whole sentences, and the number of the document."""
+
+    document: int
+    first: list[int]
+    second: list[int]
+
+
+def stretches(documents: Sequence[Sequence[Sequence[int]]], length: int) -> list[Stretch]:
+    """Cut documents into stretches of two pieces, neither longer than half of what fits.
+
+    Args:
+        documents: of each document its sentences, of each sentence its ids.
+        length: tokens of an example, three special ones included.
+
+    Returns:
+        In the order of the text. A sentence that is too long loses its end; a document of one sentence gives none.
+
+    Raises:
+        CourseError: the length leaves no room for two tokens, or no document has two sentences.
+    """
+    room = (length - 3) // 2
+    if room < 1:
+        raise CourseError(f"An example needs room for at least 5 tokens, not {length}.")
+    found = []
+    for number, sentences in enumerate(documents):
+        pieces: list[list[int]] = []
+        for sentence in sentences:
+            if pieces and len(pieces[-1]) + len(sentence) <= room:
+                pieces[-1] = [*pieces[-1], *sentence]
+            else:
+                pieces.append(list(sentence[:room]))
+        if len(pieces) == 1 and len(sentences) > 1:  # a short document: its last sentence is the second piece
+            cut = len(pieces[0]) - len(sentences[-1])
+            pieces = [pieces[0][:cut], pieces[0][cut:]]
+        found += [Stretch(number, a, b) for a, b in zip(pieces[::2], pieces[1::2], strict=False)]
+    if not found:
+        raise CourseError("No document has two sentences, so no text follows another one.")
+    return found
+
+
+@dataclass
+class Collate:
+    """Batches for pretraining: half of the second texts are exchanged for others, and tokens are hidden.
+
+    Args:
+        stretches: all examples, from which other second texts are drawn.
+        vocab_size: number of tokens.
+        pad, cls, sep, mask: ids of the special tokens.
+        pairs: whether there are second texts from elsewhere; without, each second text follows.
+        share: probability that a token is to be guessed.
+    """
+
+    stretches: Sequence[Stretch]
+    vocab_size: int
+    pad: int
+    cls: int
+    sep: int
+    mask: int
+    pairs: bool = True
+    share: float = 0.15
+
+    def __call__(self, chosen: Sequence[Stretch]) -> dict[str, torch.Tensor]:
+        """Examples -> input_ids, attention_mask, token_type_ids, labels [batch, time], and next_sentence [batch]."""
+        elsewhere = (torch.rand(len(chosen)) < 0.5) & self.pairs
+        seconds = [self._other(one) if away else one.second for one, away in zip(chosen, elsewhere, strict=True)]
+        firsts = [[self.cls, *one.first, self.sep] for one in chosen]
+        batch = batches.pad([[*a, *b, self.sep] for a, b in zip(firsts, seconds, strict=True)], self.pad)
+        places = torch.arange(batch["input_ids"].shape[1])
+        behind_first = places >= torch.tensor([len(first) for first in firsts])[:, None]  # [batch, time]
+        special = torch.isin(batch["input_ids"], torch.tensor([self.pad, self.cls, self.sep]))
+        read, labels = mask_tokens(batch["input_ids"], ~special, self.vocab_size, self.mask, self.share)
+        return {
+            "input_ids": read,
+            "attention_mask": batch["attention_mask"],
+            "token_type_ids": (behind_first & batch["attention_mask"].bool()).long(),
+            "labels": labels,
+            "next_sentence": elsewhere.long(),  # FOLLOWS or DOES_NOT
+        }
+
+    def _other(self, one: Stretch) -> list[int]:
+        """The second text of a stretch of another document."""
+        while True:
+            other = self.stretches[int(torch.randint(len(self.stretches), ()))]
+            if other.document != one.document:
+                return other.second
+
+
+def pretraining_loss(model: PretrainingBert, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sum of both tasks' mean losses in nats, and how many tokens were guessed."""
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+    hidden = model.bert(**inputs)  # [batch, time, hidden]
+    guessed, count = masked_loss(model, hidden, batch["labels"])
+    return guessed + F.cross_entropy(model.next_sentence(model.bert.pool(hidden)), batch["next_sentence"]), count

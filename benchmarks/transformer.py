@@ -2,6 +2,7 @@
 
     python benchmarks/transformer.py           the phrasebook into German and Chinese
     python benchmarks/transformer.py real      besides, Multi30k (needs LMTUTOR_DATA_DIR or the hub)
+    python benchmarks/transformer.py parts     what is lost without one of its parts, on short sentences
 
 A small network, few passes, one word a token, greedy translation: chapter 07 does this task properly.
 """
@@ -11,6 +12,7 @@ import functools
 
 import sacrebleu
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 import lmtutor as lm
@@ -23,6 +25,8 @@ BATCH, RATE = 64, 2e-3
 # Corpus, target language, epochs, words seen less often are <unk>, seeds.
 RUNS = [("phrasebook", "de", 6, 1, (0, 1, 2)), ("phrasebook", "zh", 6, 1, (0,))]
 REAL = [("multi30k", "de", 3, 3, (0,))]
+PARTS = ("none", "residual connections", "normalisation", "feed-forward networks", "positions")
+SHORT, SHORT_EPOCHS, SHORT_SEEDS = 10, 6, (0, 1)  # words of a sentence, as in the notebook's quick profile
 
 
 def encoded(corpus: str, language: str, min_count: int):
@@ -42,10 +46,41 @@ def loss(model, batch):
     return mean, (labels != batches.IGNORED).sum()
 
 
-def train(examples, vocabulary: text.Vocabulary, epochs: int, norm_first: bool, seed: int):
+class Nothing(nn.Module):
+    """A part that adds nothing."""
+
+    def forward(self, hidden):
+        """[..., hidden] -> zeros of the same shape."""
+        return torch.zeros_like(hidden)
+
+
+def _replace(residual: transformer.Residual, hidden: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    """What a part says takes the place of what came."""
+    return residual.dropout(change)
+
+
+def take_away(model: transformer.Transformer, part: str) -> None:
+    """Take one of PARTS out of a model."""
+    layers = [*model.encoder.layers, *model.decoder.layers]
+    for layer in layers:
+        if part == "feed-forward networks":
+            layer.feed_forward = Nothing()
+        for residual in layer.residuals:
+            if part == "residual connections":
+                residual.after = functools.partial(_replace, residual)
+            if part == "normalisation":
+                residual.norm = nn.Identity()
+    if part == "normalisation":
+        model.encoder.norm = model.decoder.norm = nn.Identity()
+    if part == "positions":
+        model.embedding.positions.zero_()
+
+
+def train(examples, vocabulary: text.Vocabulary, epochs: int, norm_first: bool, seed: int, without: str = "none"):
     """A trained model."""
     seed_everything(seed)
     model = transformer.Transformer(len(vocabulary), norm_first=norm_first, **SIZES)
+    take_away(model, without)
     lengths = [len(source) + len(target) for source, target in examples]
     ready = [
         batches.source_and_target([examples[i] for i in indices], vocabulary.start, vocabulary.end)
@@ -114,9 +149,39 @@ def main(runs) -> None:
     )
 
 
+def parts() -> None:
+    vocabulary, pairs, _ = encoded("phrasebook", "de", 1)
+    short = {split: [p for p in found if max(map(len, p)) <= SHORT] for split, found in pairs.items()}
+    examples = [(vocabulary.encode(a), vocabulary.encode(b)) for a, b in short["train"]]
+    rows = []
+    with Stopwatch() as watch:
+        for part in PARTS:
+            models = [train(examples, vocabulary, SHORT_EPOCHS, True, seed, without=part) for seed in SHORT_SEEDS]
+            scores = [bleu(model, short["test"], vocabulary) for model in models]
+            print(part, scores, flush=True)
+            rows.append(
+                {
+                    "taken away": part,
+                    "parameters": f"{sum(p.numel() for p in models[0].parameters()):,}",
+                    "BLEU": f"{min(scores):.1f} to {max(scores):.1f}",
+                }
+            )
+    results.record(
+        "transformer_parts",
+        rows,
+        about=f"Test BLEU of greedy translations (English to German, sentences of at most {SHORT} words of the "
+        f"phrasebook) by a Transformer with 2 + 2 layers of 128, norm before, {SHORT_EPOCHS} passes, with one part "
+        f"taken away; seeds {', '.join(map(str, SHORT_SEEDS))}; {torch.get_num_threads()} thread(s).",
+        command="python benchmarks/transformer.py parts",
+        packages=("torch", "accelerate", "sacrebleu"),
+        seeds=list(SHORT_SEEDS),
+        seconds=round(watch.seconds),
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", choices=["real"])
+    parser.add_argument("data", nargs="?", choices=["real", "parts"])
     chosen = parser.parse_args().data
     lm.setup("06")
-    main(RUNS + (REAL if chosen else []))
+    parts() if chosen == "parts" else main(RUNS + (REAL if chosen else []))

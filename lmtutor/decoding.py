@@ -124,7 +124,7 @@ def generate(
     Args:
         step: one step of a model, see `Step`.
         cache: what the model has read; it grows.
-        input_ids: [batch, time] what it reads first, all texts of one length.
+        input_ids: [batch, time] what it reads first, all texts of one length, at least one token.
         max_tokens: the most tokens to write.
         end: the id that ends a text; None if none does.
         temperature: None takes the likeliest token (greedy); above 0 draws one, as in `sample`.
@@ -135,8 +135,10 @@ def generate(
         The new tokens [batch, new], int64. A text that has ended is filled with `end`; when all have, no more come.
 
     Raises:
-        CourseError: the temperature, top_k or top_p is out of range, or top_k or top_p comes without a temperature.
+        CourseError: the temperature, top_k or top_p is out of range, top_k or top_p comes without a temperature, or
+            there is nothing to read first.
     """
+    _check_first(input_ids)
     if temperature is not None:
         _check_temperature(temperature)
     elif top_k is not None or top_p is not None:
@@ -230,7 +232,7 @@ def beam_search(
     Args:
         step: one step of a model, see `Step`.
         cache: what the model has read, one row for each text of the batch; afterwards it is of no use.
-        first: [batch] or [batch, time], what the model reads first, all texts of one length.
+        first: [batch] or [batch, time], what the model reads first, all texts of one length, at least one token.
         beams: how many beginnings are kept, and at most returned; 1 with length_penalty 0 is greedy search.
         max_tokens: the most tokens to write; a text that has not ended then counts as it stands.
         end: the id that ends a text; one outside the vocabulary, such as -1, never comes.
@@ -240,11 +242,12 @@ def beam_search(
         For each text of the batch its finished hypotheses, the best score first.
 
     Raises:
-        CourseError: beams or max_tokens is below 1.
+        CourseError: beams or max_tokens is below 1, or there is nothing to read first.
     """
     if beams < 1 or max_tokens < 1:
         raise CourseError(f"beams and max_tokens must be at least 1, not {beams!r} and {max_tokens!r}.")
     ids = first if first.dim() == 2 else first[:, None]  # [texts * width, new]; the width is 1 at first
+    _check_first(ids)
     finished: list[list[Hypothesis]] = [[] for _ in ids]
     texts = list(range(len(ids)))  # those not done
     written = torch.empty(len(ids), 0, dtype=torch.long)  # [texts * width, length]
@@ -291,4 +294,12 @@ def _check_temperature(temperature: float) -> None:
     if not temperature > 0:
         raise CourseError(
             f"The temperature must be above 0, not {temperature!r}; near 0 the likeliest token always wins."
+        )
+
+
+def _check_first(ids: torch.Tensor) -> None:
+    if ids.shape[1] == 0:
+        raise CourseError(
+            "There is nothing to write on from: begin each text with at least one token, such as the one that ends a "
+            "sentence."
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import textwrap
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,8 @@ import pandas as pd
 
 from lmtutor import runtime
 from lmtutor.runtime import CourseError, choose
+
+WIDTH = 110  # characters that a notebook's page shows in a line
 
 
 def machine() -> str:
@@ -87,9 +90,10 @@ def table(name: str) -> pd.DataFrame:
 
 
 def source(name: str) -> str:
-    """One sentence that says where a stored result comes from: data, command, machine, date."""
+    """One sentence that says where a stored result comes from: data, command, machine, date; in lines of `WIDTH`."""
     found = read(name)
-    return f"{found['about']} Made on {found['date']} by `{found['command']}` on {found['machine']}."
+    said = f"{found['about']} Made on {found['date']} by `{found['command']}` on {found['machine']}."
+    return textwrap.fill(said, WIDTH, break_on_hyphens=False)
 
 
 def markdown(name: str) -> str:
@@ -98,7 +102,7 @@ def markdown(name: str) -> str:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
-    return "\n".join([*lines, "", source(name)])
+    return "\n".join([*lines, "", source(name).replace("\n", " ")])
 
 
 def _rows(name: str) -> list[dict]:

@@ -1,8 +1,13 @@
 """Attention and positions: equal to PyTorch's and Transformers', true to their properties, and without leaks."""
 
+import ast
 import itertools
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,8 +16,10 @@ from notebook_code import definitions
 from torch import nn
 from torch.nn import functional as F
 
-from lmtutor.models import attention, positions
+from lmtutor import batches, text
+from lmtutor.models import attention, bert, gpt, positions, transformer
 from lmtutor.models.attention import MultiHeadAttention, causal_mask, padding_mask
+from lmtutor.models.gpt import LearnedEmbedding
 from lmtutor.runtime import CourseError
 
 HERE = {"dtype": torch.float64}
@@ -40,6 +47,7 @@ def mask_of(kind, batch, queries, keys, seed=0):
 KINDS = ("none", "padding", "causal", "both", "random")
 
 
+@pytest.mark.proof("05", "attention, all masks", "F.scaled_dot_product_attention", "random inputs")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("queries", "keys"), [(1, 1), (4, 4), (2, 5), (5, 3)])
 def test_attention_is_pytorch_s(kind, queries, keys):
@@ -65,6 +73,7 @@ def test_the_fast_way_is_the_slow_way_with_bias_and_causal_too(kind, queries, ke
         torch.testing.assert_close(fast, slow, atol=1e-12, rtol=0)
 
 
+@pytest.mark.proof("05", "MultiHeadAttention", "nn.MultiheadAttention", "padding and causal masks in all combinations")
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("training", [False, True])
@@ -98,6 +107,7 @@ def test_many_heads_are_pytorch_s_module(padded, causal, training, biases):
         torch.testing.assert_close(got, wanted, atol=1e-12, rtol=0)
 
 
+@pytest.mark.proof("05", "cross-attention", "nn.MultiheadAttention", "random inputs, padded")
 def test_looking_at_another_text_is_pytorch_s_too():
     torch.manual_seed(0)
     ours, theirs = MultiHeadAttention(8, 2).double(), nn.MultiheadAttention(8, 2, batch_first=True, **HERE)
@@ -152,6 +162,28 @@ def test_what_stands_in_the_padding_changes_nothing(length, extra, seed):
     torch.testing.assert_close(output[:, :length], model(x)[0], atol=1e-12, rtol=0)
 
 
+@given(queries=st.integers(1, 5), keys=st.integers(1, 6), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=40)
+def test_of_keys_and_values_exactly_those_are_seen_that_the_mask_allows(queries, keys, seed):
+    q, k, v = randn(1, queries, 4, seed=seed), randn(1, keys, 4, seed=seed + 1), randn(1, keys, 4, seed=seed + 2)
+    mask = torch.rand(1, queries, keys, generator=torch.Generator().manual_seed(seed)) < 0.5
+    for look in (lambda *given: attention.attention(*given)[0], attention.fast_attention):
+        before = look(q, k, v, mask)
+        for place in range(keys):
+            other_k, other_v = k.clone(), v.clone()
+            other_k[:, place] += 1
+            other_v[:, place] += 1
+            moved = (look(q, other_k, other_v, mask) - before).abs().amax(-1) > 0  # [1, queries]
+            assert torch.equal(moved, mask[..., place])
+
+
+def test_the_leak_detector_of_the_chapter_finds_what_is_allowed_and_what_leaks():
+    reach = definitions("05", "reach").reach
+    queries, x, window = randn(1, 5, 4), randn(1, 5, 4, seed=1), causal_mask(5) & ~causal_mask(5).tril(-2)
+    for mask in (torch.ones(5, 5).bool(), causal_mask(5), window):
+        assert torch.equal(reach(lambda x, mask=mask: attention.attention(queries, x, x, mask)[0], x), mask)
+
+
 def test_attention_without_positions_is_equivariant_and_with_them_is_not():
     torch.manual_seed(0)
     x, order = randn(2, 6, 8), torch.tensor([3, 1, 5, 0, 4, 2])
@@ -185,6 +217,7 @@ def test_rotary_heads_of_odd_size_say_so():
 # --- gradients --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("05", "gradients for Q, K, V by hand", "autograd, finite differences", "random inputs, masked")
 @pytest.mark.parametrize("seed", range(3))
 def test_gradients_by_hand_are_autograd_s_and_those_of_finite_differences(seed):
     backward = definitions("05", "attention_backward").attention_backward
@@ -207,6 +240,7 @@ def test_masked_attention_passes_gradcheck(kind):
     assert torch.autograd.gradcheck(lambda q, k, v: attention.attention(q, k, v, mask)[0], (q, k, v))
 
 
+@pytest.mark.proof("05", "Jacobian of the softmax", "autograd", "random scores")
 def test_the_softmax_s_jacobian_is_autograd_s():
     jacobian = definitions("05", "softmax_jacobian").softmax_jacobian
     scores = randn(6)
@@ -275,8 +309,97 @@ def test_positions_of_odd_size_say_so(function):
         function(7)
 
 
+def test_learned_positions_that_training_never_reached_stay_as_they_were():
+    embedding = LearnedEmbedding(10, 8, max_length=16)
+    embedding(torch.randint(10, (2, 5))).square().sum().backward()
+    taught = embedding.positions.weight.grad.abs().sum(1) > 0
+    assert taught.tolist() == [True] * 5 + [False] * 11
+
+
+def test_with_alibi_each_step_away_makes_the_weight_of_an_equal_word_smaller_by_the_same_factor():
+    same = torch.zeros(1, 8, 30, 4, **HERE)
+    _, weights = attention.attention(same, same, same, causal_mask(30), positions.alibi(8, 30).double())
+    factors = weights[0, :, -1, 1:] / weights[0, :, -1, :-1]  # [heads, keys - 1]
+    expected = torch.tensor([2.0**-i for i in range(1, 9)], **HERE).exp()[:, None].expand(8, 29)
+    torch.testing.assert_close(factors, expected, atol=1e-12, rtol=0)
+
+
 def test_alibi_has_the_paper_s_slopes_and_depends_on_the_distance_only():
     bias = positions.alibi(8, 30)
     torch.testing.assert_close(-bias[:, 1, 0], torch.tensor([2.0**-i for i in range(1, 9)]))
     torch.testing.assert_close(bias[:, 5:, 5:], bias[:, :-5, :-5])
     assert torch.equal(positions.alibi(8, 12), bias[:, :12, :12])
+
+
+# --- the one attention of the package ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "attentions"),
+    [
+        (lambda: transformer.Transformer(9, hidden_size=8, num_heads=2, num_layers=2), 2 + 2 * 2),
+        (lambda: gpt.GPT(9, hidden_size=8, num_heads=2, num_layers=3), 3),
+        (lambda: bert.Bert(9, hidden_size=8, num_heads=2, num_layers=3), 3),
+    ],
+    ids=["transformer", "gpt", "bert"],
+)
+def test_all_models_are_made_of_this_attention(made, attentions):
+    modules = list(made().modules())
+    assert sum(isinstance(module, MultiHeadAttention) for module in modules) == attentions
+    assert not any(isinstance(module, nn.MultiheadAttention) for module in modules)
+
+
+def test_no_other_module_of_the_package_computes_attention():
+    package = Path(attention.__file__).resolve().parent.parent
+    calls = {"scaled_dot_product_attention", "MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer"}
+    for path in package.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & calls
+        assert not used or path.name == "attention.py" and path.parent.name == "models", f"{path.name} uses {used}"
+
+
+# --- what chapter 05 does with it -------------------------------------------------------------------------------------
+
+
+@pytest.mark.proof("05", "weights of all heads of a BERT", "transformers BertModel", "padded texts, same weights")
+def test_the_weights_of_an_encoder_s_heads_are_those_of_transformers(tmp_path):
+    from transformers import BertModel
+
+    torch.manual_seed(0)
+    bert.save(bert.Bert(20, hidden_size=16, num_heads=4, num_layers=3), tmp_path)
+    ours, theirs = bert.load(tmp_path).eval(), BertModel.from_pretrained(tmp_path, attn_implementation="eager").eval()
+    batch = batches.pad([[5, 6, 7, 8, 9], [11, 12], [13, 14, 15]])
+    looked = definitions("05", "padding_mask", "read").read(ours, batch)
+    with torch.no_grad():
+        expected = torch.stack(theirs(**batch, output_attentions=True).attentions, dim=1)
+    is_token = batch["attention_mask"][:, None, None, :, None]
+    torch.testing.assert_close(looked * is_token, expected * is_token, atol=1e-6, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def show_head():
+    """The function behind the chapter's first widget, with a small model that has learned nothing."""
+    built = definitions("05", "AttentionModel", "MultiHeadAttention", "fast_attention", "attention", "with_causal",
+                        "causal_mask", "show_head")  # fmt: skip
+    vocabulary = text.Vocabulary([["the", "ferry", "was", "late", "."]] * 2)
+    torch.manual_seed(0)
+    model = built.AttentionModel(len(vocabulary), 8, 2).eval()
+    built.show_head.__globals__.update(vocabulary=vocabulary, model=model, cfg=SimpleNamespace(length=6))
+    return built.show_head
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("the ferry", ["<s>", "the", "ferry"]),
+        ("", ["<s>", "."]),
+        ("the 渡 \u2028\x00", ["<s>", "the", "<unk>"]),
+        ("late " * 50, ["<s>", *["late"] * 5]),
+    ],
+    ids=["known", "nothing", "unknown characters", "too long"],
+)
+def test_the_widget_takes_whatever_is_typed(show_head, typed, shown):
+    axes = show_head(typed, 1, 1)
+    assert [label.get_text() for label in axes.get_yticklabels()][: len(shown)] == shown
+    assert np.isfinite(axes.images[0].get_array()).all()
+    plt.close(axes.figure)

@@ -172,6 +172,7 @@ def test_truncation_keeps_the_likeliest_and_their_proportions(weights, k, share)
     assert nucleus.sum() - nucleus.min() < share + 1e-9
 
 
+@pytest.mark.proof("08", "top-k, top-p", "transformers TopKLogitsWarper, TopPLogitsWarper", "random logits")
 @pytest.mark.parametrize("seed", range(5))
 def test_truncation_is_that_of_transformers(seed):
     from transformers import TopKLogitsWarper, TopPLogitsWarper
@@ -365,6 +366,7 @@ def all_texts(new, vocab, end, max_tokens):
     return found
 
 
+@pytest.mark.proof("07", "beam search, scores of all texts", "trying all texts", "GPT and encoder–decoder of 4 tokens")
 @pytest.mark.parametrize("kind", ["gpt", "transformer"])
 def test_a_beam_that_is_wide_enough_is_an_exhaustive_search(kind):
     vocab, end, length = 4, 0, 4
@@ -465,6 +467,14 @@ def test_an_empty_batch_gives_nothing():
     step, none = (lambda ids, cache: torch.zeros(len(ids), 3)), torch.zeros(0, 1, dtype=torch.long)
     assert decoding.beam_search(step, Texts(none), none, beams=2, max_tokens=3, end=0) == []
     assert decoding.generate(step, Texts(), none, max_tokens=3, temperature=1.0).shape == (0, 3)
+
+
+def test_a_text_without_a_beginning_is_told_in_one_sentence():
+    step, nothing = (lambda ids, cache: torch.zeros(len(ids), 3)), torch.zeros(2, 0, dtype=torch.long)
+    with pytest.raises(CourseError, match="at least one token"):
+        decoding.generate(step, Texts(), nothing, max_tokens=3)
+    with pytest.raises(CourseError, match="at least one token"):
+        decoding.beam_search(step, Texts(), nothing, beams=2, max_tokens=3, end=0)
 
 
 def test_texts_that_are_done_leave_the_batch_and_the_search_stops_when_none_is_left():

@@ -68,6 +68,7 @@ def test_logits_are_gpt2_s(length):
     torch.testing.assert_close(ours(ids), theirs(input_ids=ids).logits, atol=1e-10, rtol=0)
 
 
+@pytest.mark.proof("08", "GPT: loss and gradients", "transformers GPT2LMHeadModel", "random ids, same weights")
 def test_loss_and_gradients_are_gpt2_s():
     ours, theirs = pair()
     ids = ids_of(3, 13)
@@ -153,6 +154,7 @@ def test_a_text_that_is_too_long_is_told():
         decoding.generate(partial(gpt.step, model), Cache.empty(3), ids_of(1, 38), max_tokens=10)
 
 
+@pytest.mark.proof("08", "greedy text, with a cache", "GPT2LMHeadModel.generate", "random prompts", exact=True)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_greedy_texts_are_those_of_transformers(batch):
     ours, theirs = pair(spread=1.0)
@@ -169,6 +171,7 @@ def test_greedy_texts_are_those_of_transformers(batch):
     assert torch.equal(got, expected) and (got == end).any()
 
 
+@pytest.mark.proof("08", "beams and their scores", "GPT2LMHeadModel.generate", "random prompts")
 @pytest.mark.parametrize("batch", [1, 5])
 @pytest.mark.parametrize("beams", [2, 4])
 def test_beams_are_those_of_transformers(batch, beams):

@@ -42,6 +42,9 @@ def batch():
 # --- equal to PyTorch's -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof(
+    "06", "encoder–decoder, and its gradients", "nn.Transformer", "norm before and after, padded and not"
+)
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")  # norm_first rules out one of PyTorch's short cuts
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("padded", [True, False])
@@ -63,6 +66,7 @@ def test_both_stacks_equal_those_of_nn_transformer_with_the_same_weights(norm_fi
     torch.testing.assert_close(slopes[0], slopes[1], rtol=0, atol=1e-9)
 
 
+@pytest.mark.proof("06", "LayerNorm and its gradient", "F.layer_norm, autograd", "random inputs")
 def test_layer_norm_by_hand_equals_pytorch_s_and_so_does_its_gradient():
     found = definitions("06", "layer_norm", "layer_norm_slopes")
     torch.manual_seed(0)
@@ -91,7 +95,11 @@ def test_flops_by_formula_are_those_counted(n, m):
     ids = {"input_ids": torch.ones(1, n).long(), "attention_mask": torch.ones(1, n)}
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         model(**ids, decoder_input_ids=torch.ones(1, m).long())
-    assert counter.get_total_flops() == formula(n, m, 30, 16, 40, 2)
+    there = counter.get_total_flops()
+    assert there == formula(n, m, 30, 16, 40, 2)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model(**ids, decoder_input_ids=torch.ones(1, m).long()).sum().backward()
+    assert counter.get_total_flops() == 3 * there
 
 
 # --- leaks ------------------------------------------------------------------------------------------------------------
@@ -123,11 +131,23 @@ def test_a_source_alone_and_padded_among_others_give_the_same():
     torch.testing.assert_close(alone, model(**given)[1:2], rtol=0, atol=1e-12)
 
 
-@torch.no_grad()
-def test_a_source_that_is_all_padding_gives_numbers():
-    model, given = made(), batch()
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_a_source_that_is_all_padding_gives_numbers_and_finite_gradients(norm_first):
+    model, given = made(norm_first=norm_first), batch()
     given["attention_mask"][2] = 0
-    assert model(**given).isfinite().all()
+    logits = model(**given)
+    assert logits.isfinite().all()
+    logits.square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    filled = given["input_ids"].clone()
+    filled[2] = 1
+    assert torch.equal(model(**given | {"input_ids": filled}), logits)
+
+
+def test_a_source_without_a_single_place_gives_numbers():
+    model, given = made(), batch()
+    nothing = {"input_ids": torch.zeros(3, 0).long(), "attention_mask": torch.zeros(3, 0)}
+    assert model(**given | nothing).isfinite().all()
 
 
 # --- step by step -----------------------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ WRONG = {
         "not exceeded": lambda p, u: first_above(p, u, lambda u, total: u <= total),
         "each probability": lambda p, u: next((i for i, x in enumerate(p) if u < x), len(p) - 1),
         "from behind": lambda p, u: len(p) - 1 - first_above(p[::-1], u),
+        "the last, though it has no probability": first_above,
     },
     "generate.repetition": {
         "diversity": share_with(lambda found: len(set(found))),

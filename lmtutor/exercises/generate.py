@@ -83,6 +83,8 @@ def draw(p: list[float], u: float) -> int:
 
 def _remark_draw(arguments, expected, got):
     p, u = arguments
+    if u > 1 - 1e-9:
+        return "The sum ends a hair below 1, and u is not below it: the last token with a probability above 0 is drawn."
     if p[int(got)] == 0:
         return "A token of probability 0 must never be drawn: the sum must *exceed* u."
     if got == next((i for i, x in enumerate(p) if u < x), None):
@@ -177,7 +179,14 @@ EXERCISES = {
         "Add the probabilities up from the front; stop at the first sum that is larger than u.",
         compare(
             draw,
-            [([1.0], 0.5), ([0.5, 0.5], 0.7), ([0.0, 1.0], 0.0), ([0.2, 0.3, 0.5], 0.2), ([0.3, 0.3, 0.4], 0.35)],
+            [
+                ([1.0], 0.5),
+                ([0.5, 0.5], 0.7),
+                ([0.0, 1.0], 0.0),
+                ([0.2, 0.3, 0.5], 0.2),
+                ([0.3, 0.3, 0.4], 0.35),
+                ([0.1] * 10 + [0.0], 1 - 2**-53),  # the ten sum to 1 - 2**-53
+            ],
             remark=_remark_draw,
         ),
     ),

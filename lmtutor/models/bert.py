@@ -1,6 +1,6 @@
-"""BERT (Devlin et al., 2019): an encoder that sees both sides of each token, and its two pretraining tasks.
+"""BERT (Devlin et al., 2019): an encoder that sees both sides of each token, its pretraining tasks, and a classifier.
 
-Built in chapter 09. Folders hold a model as `transformers` writes it: config.json and model.safetensors.
+Built in chapters 09 and 10. Folders hold a model as `transformers` writes it: config.json and model.safetensors.
 Floor 2 of the package.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -153,11 +154,38 @@ class PretrainingBert(nn.Module):
         return self.logits(hidden), self.next_sentence(self.bert.pool(hidden))
 
 
-def initialise(model: nn.Module) -> None:
+class BertClassifier(nn.Module):
+    """BERT with one linear layer on the pooled vector: which class is the text in?
+
+    Args:
+        bert: the encoder.
+        labels: the names of the classes.
+        dropout: share of the pooled vector that is set to 0 in training.
+    """
+
+    def __init__(self, bert: Bert, labels: Sequence[str], dropout: float = 0.1):
+        super().__init__()
+        self.bert, self.labels = bert, tuple(labels)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(bert.pooler.out_features, len(self.labels))
+        initialise(self.classifier)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Texts as in `Bert` -> logits [batch, labels]."""
+        pooled = self.bert.pool(self.bert(input_ids, attention_mask, token_type_ids))  # [batch, hidden]
+        return self.classifier(self.dropout(pooled))
+
+
+def initialise(model: nn.Module, std: float = 0.02) -> None:
     """Start as BERT does: small random matrices, biases 0, and 1e-12 where a norm must not divide by 0."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
+            nn.init.normal_(module.weight, std=std)
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
         if isinstance(module, nn.LayerNorm):
@@ -223,7 +251,8 @@ _NAMES = {
 }
 
 
-def _their_name(name: str) -> str:
+def their_name(name: str) -> str:
+    """What `transformers` calls one of our parameters: "pooler.weight" is "pooler.dense.weight" there."""
     for ours, theirs in _NAMES.items():
         name = re.sub(ours, theirs, name)
     return name
@@ -239,6 +268,39 @@ def load(folder: str | Path, *, heads: bool = False) -> Bert | PretrainingBert:
     Raises:
         CourseError: a file is missing or damaged, the model is no BERT, or it lacks weights or has some too many.
     """
+    config, weights = _read(folder)
+    model = PretrainingBert(_encoder(config)) if heads else _encoder(config)
+    if heads and not any(name.startswith("bert.") for name in weights):  # an encoder alone
+        weights = {f"bert.{name}": weight for name, weight in weights.items()}
+    if not heads:
+        added = ("cls.", "classifier.")
+        weights = {name.removeprefix("bert."): w for name, w in weights.items() if not name.startswith(added)}
+    _take_over(model, weights, folder)
+    return model
+
+
+def load_classifier(folder: str | Path) -> BertClassifier:
+    """The classifier that a folder holds, as `transformers` or `save` wrote it, with the names of its classes.
+
+    Raises:
+        CourseError: as in `load`; a model without a classifier lacks its weights.
+    """
+    config, weights = _read(folder)
+    if not any(name.startswith("bert.") for name in weights):  # an encoder alone
+        weights = {f"bert.{name}": weight for name, weight in weights.items()}
+    names = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}  # what `transformers` takes for granted
+    dropout = config.get("classifier_dropout")
+    model = BertClassifier(
+        _encoder(config),
+        [names[str(i)] for i in range(len(names))],
+        dropout=config["hidden_dropout_prob"] if dropout is None else dropout,
+    )
+    _take_over(model, weights, folder)
+    return model
+
+
+def _read(folder: str | Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    """The configuration and the weights in a folder."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -250,7 +312,12 @@ def load(folder: str | Path, *, heads: bool = False) -> Bert | PretrainingBert:
         raise CourseError(f"The model in {str(folder)!r} cannot be read ({type(error).__name__}): {error}") from None
     if config.get("model_type") != "bert" or config.get("hidden_act") != "gelu":
         raise CourseError(f"The model in {str(folder)!r} is no BERT with GELU, so this class cannot hold it.")
-    bert = Bert(
+    old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # as the first BERTs were saved
+    return config, {re.sub(r"LayerNorm\.\w+$", lambda m: old.get(m[0], m[0]), name): w for name, w in weights.items()}
+
+
+def _encoder(config: dict) -> Bert:
+    return Bert(
         config["vocab_size"],
         hidden_size=config["hidden_size"],
         num_heads=config["num_attention_heads"],
@@ -260,11 +327,6 @@ def load(folder: str | Path, *, heads: bool = False) -> Bert | PretrainingBert:
         max_length=config["max_position_embeddings"],
         num_segments=config["type_vocab_size"],
     )
-    model = PretrainingBert(bert) if heads else bert
-    if not heads:
-        weights = {name.removeprefix("bert."): w for name, w in weights.items() if not name.startswith("cls.")}
-    _take_over(model, weights, folder)
-    return model
 
 
 def _take_over(model: nn.Module, weights: dict[str, torch.Tensor], folder: Path) -> None:
@@ -272,10 +334,10 @@ def _take_over(model: nn.Module, weights: dict[str, torch.Tensor], folder: Path)
     # Old versions saved the positions 0, 1, 2 ..., too; and what makes the logits may stand there twice.
     double = ("position_ids", "predictions.decoder.weight", "predictions.decoder.bias")
     known = {name: weight for name, weight in weights.items() if not name.endswith(double)}
-    own = {_their_name(name): parameter for name, parameter in model.named_parameters()}
+    own = {their_name(name): parameter for name, parameter in model.named_parameters()}
     faults = {
         "it lacks": sorted(own.keys() - known.keys()),
-        "it has too many": sorted(known.keys() - own.keys()),
+        "unknown to this model are": sorted(known.keys() - own.keys()),
         "of another shape are": sorted(n for n in own.keys() & known.keys() if own[n].shape != known[n].shape),
     }
     told = [f"{what} {', '.join(names[:3])}{' …' * (len(names) > 3)}" for what, names in faults.items() if names]
@@ -286,16 +348,17 @@ def _take_over(model: nn.Module, weights: dict[str, torch.Tensor], folder: Path)
             parameter.copy_(known[name])
 
 
-def save(model: Bert | PretrainingBert, folder: str | Path) -> None:
+def save(model: Bert | PretrainingBert | BertClassifier, folder: str | Path) -> None:
     """Write a model into a folder so that `load` and `transformers` read it; the folder is made if need be."""
     from safetensors.torch import save_file
 
-    heads = isinstance(model, PretrainingBert)
-    bert = model.bert if heads else model
+    # By their parts and not by their classes: a notebook builds the same classes anew.
+    bert = getattr(model, "bert", model)
     first = bert.encoder.layers[0]
+    heads = {"classifier": "BertForSequenceClassification", "next_sentence": "BertForPreTraining"}
     config = {
         "model_type": "bert",
-        "architectures": ["BertForPreTraining" if heads else "BertModel"],
+        "architectures": [next((theirs for head, theirs in heads.items() if hasattr(model, head)), "BertModel")],
         "vocab_size": bert.embedding.tokens.num_embeddings,
         "hidden_size": bert.embedding.tokens.embedding_dim,
         "num_hidden_layers": len(bert.encoder.layers),
@@ -309,8 +372,12 @@ def save(model: Bert | PretrainingBert, folder: str | Path) -> None:
         "layer_norm_eps": bert.embedding.norm.eps,
         "pad_token_id": 0,
     }
+    if hasattr(model, "classifier"):
+        config["classifier_dropout"] = model.dropout.p
+        config["id2label"] = {str(i): name for i, name in enumerate(model.labels)}
+        config["label2id"] = {name: i for i, name in enumerate(model.labels)}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    weights = {_their_name(name): p.detach().cpu().contiguous() for name, p in model.named_parameters()}
+    weights = {their_name(name): p.detach().cpu().contiguous() for name, p in model.named_parameters()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})

@@ -15,7 +15,7 @@ CODE := lmtutor tests tools benchmarks data
 AS_STORED := LMTUTOR_PROFILE=quick LMTUTOR_SOURCE=embedded LMTUTOR_DATA_DIR= LMTUTOR_DEVICE=cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test run store format doctor bench clean
+.PHONY: help venv lab test run store format doctor proof bench clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -61,6 +61,10 @@ format: $(VENV)/test.stamp ## format code and notebooks; renew badges, Colab cel
 doctor: $(VENV)/lab.stamp ## check this machine, and say what to do where something is missing
 	@echo "Checking this machine ..."
 	@$(PY) -m lmtutor.cli doctor
+
+proof: $(VENV)/test.stamp ## run all proofs of equality, and list them in chapters/PROOFS.md
+	@echo "Running every test that proves something of ours equal to the library ..."
+	@HF_HUB_OFFLINE=1 PYTHONPATH=tests $(PY) -m pytest tests -m proof -p proofs
 
 bench: $(VENV)/test.stamp ## measure speed and memory into benchmarks/results/ [ONLY=ngram]
 	@echo "Running $(if $(ONLY),the benchmark $(ONLY),all benchmarks); this takes minutes ..."

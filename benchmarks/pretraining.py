@@ -2,11 +2,15 @@
 
 python benchmarks/pretraining.py checkpoint   makes data/checkpoints/mini_bert, which the chapters load
 python benchmarks/pretraining.py              compares tasks at an equal number of steps: hidden words with and
-                                              without next sentences, and next words
+                                              without next sentences, next words, and two kinds of first weights
+python benchmarks/pretraining.py real         what pretrained vectors know of SST-2
+python benchmarks/pretraining.py speed        the forward pass beside that of transformers.BertModel
 """
 
 import argparse
 import statistics
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -16,14 +20,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, BertModel
 
 import lmtutor as lm
 from lmtutor import batches, pretrained, pretraining, results, runtime, text, training
 from lmtutor.models import bert
 from lmtutor.runtime import Stopwatch, seed_everything
 
-SEEDS, STEPS = (0, 1), 3000
+SEEDS, STEPS, LENGTH = (0, 1), 1200, 48  # of the comparison: pairs of at most 48 pieces
+SMALL = {"hidden_size": 64, "learning_rate": 5e-3, "corpora": ["reviews"]}  # what it has smaller than the chapter
+JOBS = 2  # at once, on one thread each
 NAME = "mini_bert"
 
 
@@ -36,18 +42,6 @@ class CausalBert(bert.Bert):
 
 def texts_of(cfg, split: str) -> list[str]:
     return [document for name in cfg.corpora for document in lm.load(name, split)["text"]]
-
-
-def documents_of(texts, tokenizer) -> list[list[list[int]]]:
-    """Texts as sentences of ids, without special tokens."""
-    return [
-        [tokenizer.encode(sentence, add_special_tokens=False) for sentence in text.split_sentences(one)]
-        for one in texts
-    ]
-
-
-def special(tokenizer) -> dict[str, int]:
-    return {name: getattr(tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
 
 
 def next_word_loss(model, batch):
@@ -63,21 +57,31 @@ def masked_only_loss(model, batch):
     return bert.masked_loss(model, hidden, batch["labels"])
 
 
-def pretrain(cfg, tokenizer, *, steps, seed, log_every, loss=pretraining.pretraining_loss, kind=bert.Bert, **options):
-    """A pretrained model with its heads, and the history of its training."""
-    train, validation = (
-        pretraining.stretches(documents_of(texts_of(cfg, split), tokenizer), cfg.max_length)
-        for split in ("train", "validation")
-    )
+def stretches_of(cfg, split: str, tokenizer) -> list[pretraining.Stretch]:
+    return pretraining.stretches(pretraining.encode(texts_of(cfg, split), tokenizer), tokenizer.model_max_length)
+
+
+def pretrain(
+    cfg, tokenizer, *, steps, seed, log_every, loss=pretraining.pretraining_loss, kind=bert.Bert, std=0.02, **options
+):
+    """A pretrained model with its heads, and the history of its training (None without any step)."""
+    train, validation = (stretches_of(cfg, split, tokenizer) for split in ("train", "validation"))
     seed_everything(seed)
-    sizes = {name: getattr(cfg, name) for name in ("hidden_size", "num_heads", "num_layers", "max_length")}
+    sizes = {name: getattr(cfg, name) for name in ("hidden_size", "num_heads", "num_layers")}
+    sizes["max_length"] = tokenizer.model_max_length
     model = bert.PretrainingBert(kind(len(tokenizer), dropout=0.0, **sizes))
+    if std != 0.02:  # else the weights are those that the model was made with
+        bert.initialise(model, std)
+    if steps == 0:
+        return model.eval(), None
     history = training.fit(
         model,
         train,
         validation=validation,
         loss=loss,
-        collate=pretraining.Collate(train, len(tokenizer), share=cfg.share, **special(tokenizer), **options),
+        collate=pretraining.Collate(
+            train, len(tokenizer), **{"share": cfg.share, **pretraining.special_ids(tokenizer), **options}
+        ),
         steps=steps,
         batch_size=cfg.batch_size,
         optimizer=lambda p: torch.optim.AdamW(p, lr=cfg.learning_rate, weight_decay=cfg.weight_decay),
@@ -126,6 +130,30 @@ def probe_scores(model, tokenizer) -> dict[str, float]:
     return scores
 
 
+@torch.no_grad()
+def guess_scores(model, tokenizer, stretches, causal: bool) -> dict[str, float]:
+    """Each stretch has one piece to guess, the same for all models: from what is left of it, or from both sides."""
+    generator, nats, right = torch.Generator().manual_seed(0), [], []
+    collate = pretraining.Collate(
+        stretches, len(tokenizer), **pretraining.special_ids(tokenizer), pairs=False, share=0.0
+    )
+    for start in range(0, len(stretches), 100):
+        batch = collate(stretches[start : start + 100])
+        rows = torch.arange(len(batch["input_ids"]))
+        # Not the first piece, of which the left side says nothing, and no special one.
+        may = ~torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids))
+        may[:, 1] = False
+        places = (torch.rand(may.shape, generator=generator) * may).argmax(1)  # [batch]
+        truth = batch["input_ids"][rows, places]
+        if not causal:
+            batch["input_ids"][rows, places] = tokenizer.mask_token_id
+        hidden = model.bert(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"])
+        logits = model.logits(hidden[rows, places - int(causal)])  # [batch, vocab]
+        nats.append(F.cross_entropy(logits, truth, reduction="none"))
+        right.append((logits.argmax(-1) == truth).float())
+    return {"guess": torch.cat(nats).mean().item(), "right": 100 * torch.cat(right).mean().item()}
+
+
 def checkpoint(cfg) -> None:
     tokenizer = text.wordpiece(texts_of(cfg, "train"), cfg.vocabulary_size, cfg.max_length)
     with Stopwatch() as watch:
@@ -144,49 +172,68 @@ def checkpoint(cfg) -> None:
     )
 
 
+LARGE = {"std": 0.12}  # first weights that suit vectors of 64 numbers: about 1 / sqrt(64)
+WORDS = {"loss": masked_only_loss, "pairs": False}
+NEXT = {"loss": next_word_loss, "pairs": False, "kind": CausalBert}
 WAYS = {
-    "not trained": {"steps": 1},
-    "hidden words and next sentence": {},
-    "hidden words": {"loss": masked_only_loss, "pairs": False},
-    "next word": {"loss": next_word_loss, "pairs": False, "kind": CausalBert},
+    "not trained": {**WORDS, **LARGE, "steps": 0},
+    "hidden words, 15 %": {**WORDS, **LARGE},
+    "hidden words, 15 %, first weights of 0.02": WORDS,
+    "hidden words, 40 %": {**WORDS, **LARGE, "share": 0.4},
+    "hidden words, 15 %, and next sentence": LARGE,
+    "next word": {**NEXT, **LARGE},
+    "next word, as many predictions": {**NEXT, **LARGE, "steps": round(0.15 * STEPS)},
 }
 
 
 def one_run(name: str, seed: int) -> dict[str, float]:
     """One way of pretraining, with what its vectors know; in a process of its own, on one thread."""
     torch.set_num_threads(1)
-    cfg = lm.setup("09")
-    tokenizer = text.wordpiece(texts_of(cfg, "train"), cfg.vocabulary_size, cfg.max_length)
-    settings = {"steps": STEPS, "seed": seed, "log_every": STEPS} | WAYS[name]
+    cfg = SimpleNamespace(**{**vars(lm.setup("09")), **SMALL})
+    tokenizer = text.wordpiece(texts_of(cfg, "train"), cfg.vocabulary_size, LENGTH)
+    settings = {"steps": STEPS, "seed": seed, "log_every": 100} | WAYS[name]
     with Stopwatch() as watch:
         model, history = pretrain(cfg, tokenizer, **settings)
-    found = {"loss": history["validation_loss"].iloc[-1], **probe_scores(model, tokenizer), "seconds": watch.seconds}
-    print(name, seed, {key: round(float(value), 2) for key, value in found.items()}, flush=True)
+    guesses = guess_scores(model, tokenizer, stretches_of(cfg, "test", tokenizer), "kind" in WAYS[name])
+    predictions = 0 if history is None else int(history["tokens"].iloc[-1])
+    scores = probe_scores(model, tokenizer)
+    found = {"predictions": predictions, **guesses, **scores, "seconds": watch.seconds}
+    found["curve"] = [] if history is None else history["validation_loss"].round(3).tolist()
+    print(name, seed, {key: value for key, value in found.items() if key != "curve"}, flush=True)
     return found
 
 
 def compare(cfg) -> None:
-    runs = [(name, seed) for name in WAYS for seed in SEEDS]
-    found = dict(zip(runs, Parallel(n_jobs=2)(delayed(one_run)(*run) for run in runs), strict=True))
+    runs = [(name, seed) for seed in SEEDS for name in WAYS]
+    found = Parallel(n_jobs=JOBS)(delayed(one_run)(*run) for run in runs)
+    write_comparison(dict(zip(runs, found, strict=True)))
+
+
+def write_comparison(found: dict[tuple[str, int], dict[str, float]]) -> None:
+    """The table, and the validation losses on the way."""
+    titles = {"guess": "a piece, nats", "right": "a piece, % right", "negated": "negated, %", "verdict": "verdict, %"}
     rows = []
-    for name in WAYS:
+    for name, settings in WAYS.items():
         mine = [found[name, seed] for seed in SEEDS]
-        row = {"pretraining": name, "seeds": len(SEEDS)}
-        for column, title in (("verdict", "verdict, %"), ("negated", "negated, %"), ("loss", "own validation loss")):
-            low, high = (bound(one[column] for one in mine) for bound in (min, max))
-            digits = 2 if column == "loss" else 1
-            row[title] = f"{low:.{digits}f} to {high:.{digits}f}"
-        rows.append(row | {"seconds": round(statistics.median(one["seconds"] for one in mine))})
+        row = {"pretraining": name, "steps": settings.get("steps", STEPS)}
+        row["predictions"] = 1000 * round(statistics.mean(one["predictions"] for one in mine) / 1000)
+        for column, title in titles.items():
+            digits = 2 if column == "guess" else 1
+            low, high = (f"{bound(one[column] for one in mine):.{digits}f}" for bound in (min, max))
+            row[title] = f"{low} to {high}"
+        rows.append(row)
     results.record(
         "pretraining",
         rows,
-        about=f"The sizes of chapter 09, {STEPS} steps of {cfg.batch_size} stretches each; then a linear classifier on "
-        "the vectors of the reviews: the verdict from their mean, whether an opinion is negated from the vector of "
-        "its first piece; mean of the shares right in both classes, test split; lowest to highest over the seeds; "
-        "one thread each, with other work beside it.",
+        about=f"A BERT of 2 layers of {SMALL['hidden_size']}; the reviews, in pairs of up to {LENGTH} pieces, 32 a "
+        "step. A piece: one of each stretch of the test split is guessed, from the pieces before it by models of the "
+        "next word, from both sides by the others. Then a linear classifier on the vectors of the reviews: whether an "
+        "opinion is negated, from the vector of its first piece; the verdict, from the mean vector; mean of the shares "
+        "right in both classes, test split. Lowest to highest over the seeds.",
         command="python benchmarks/pretraining.py",
         packages=("torch", "transformers", "tokenizers", "accelerate", "scikit-learn"),
         seeds=list(SEEDS),
+        curves={name: [found[name, seed]["curve"] for seed in SEEDS] for name in WAYS},
     )
 
 
@@ -223,7 +270,52 @@ def real(_) -> None:
     )
 
 
+def speed(_) -> None:
+    """The same batches through both models, in turns."""
+    torch.set_num_threads(1)  # so that processor time is what the work takes, whatever runs beside it
+    generator, rows, turns = torch.Generator().manual_seed(0), [], 21
+    full, half = torch.full((8,), 64), torch.randint(8, 65, (8,), generator=generator)
+    for name in pretrained.MODELS:
+        folder = pretrained.folder(name)
+        models = bert.load(folder).eval(), BertModel.from_pretrained(folder, attn_implementation="sdpa").eval()
+        vocab_size = models[0].embedding.tokens.num_embeddings
+        for padding, lengths in (("no", full), ("yes", half)):
+            ids = [torch.randint(5, vocab_size, (n,), generator=generator).tolist() for n in lengths]
+            batch = batches.pad(ids)
+            seconds = [], []
+            with torch.inference_mode():
+                for turn in range(-3, turns):  # the first ones warm up
+                    for which in (0, 1) if turn % 2 else (1, 0):
+                        began = time.process_time()
+                        hidden = models[which](**batch)
+                        if which == 0:
+                            models[0].pool(hidden)  # theirs does it, too
+                        if turn >= 0:
+                            seconds[which].append(time.process_time() - began)
+            ours, theirs = (1000 * statistics.median(times) for times in seconds)
+            ratio = statistics.median(a / b for a, b in zip(*seconds, strict=True))
+            rows.append(
+                {
+                    "model": name,
+                    "padding": padding,
+                    "ours, ms": round(ours, 1),
+                    "BertModel, ms": round(theirs, 1),
+                    "ours / BertModel": round(ratio, 2),
+                }
+            )
+            print(rows[-1], flush=True)
+    results.record(
+        "bert_speed",
+        rows,
+        about=f"A forward pass of 8 texts with 64 pieces each, or of 8 to 64 with padding; {turns} turns, in each both "
+        f"models one after the other; medians of the processor times, and of the turns' ratios. One thread, 32 bits; "
+        "BertModel with PyTorch's SDPA kernels.",
+        command="python benchmarks/pretraining.py speed",
+        packages=("torch", "transformers"),
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", choices=["checkpoint", "real"])
-    {"checkpoint": checkpoint, "real": real, None: compare}[parser.parse_args().part](lm.setup("09"))
+    parser.add_argument("part", nargs="?", choices=["checkpoint", "real", "speed"])
+    {"checkpoint": checkpoint, "real": real, "speed": speed, None: compare}[parser.parse_args().part](lm.setup("09"))

@@ -2,7 +2,8 @@
 
 Every data set is one entry of `CATALOGUE`. Columns: "text" for language modelling, "text" and "label" for
 classification, one a language ("en", "de", "zh") or "text" and "english" or "translation" for translation; word pairs
-and word analogies have their own; embedded corpora add their ground truth.
+and word analogies have their own, and so have names ("tokens" and "tags"), answers (as SQuAD on the hub) and summaries
+("text" and "summary"); embedded corpora add their ground truth.
 Floor 2 of the package.
 """
 
@@ -242,6 +243,11 @@ CATALOGUE: dict[str, Entry] = {
         task="translation",
         embedded=_embedded("phrasebook"),
     ),
+    "notices": Entry(
+        about="Generated notices of a harbour office whose names, relations, answers and summaries are known.",
+        task="extraction",
+        embedded=_embedded("notices"),
+    ),
     "pydoc": Entry(
         about="Python's language reference, from the standard library of this Python.",
         task="language modelling",
@@ -322,6 +328,35 @@ CATALOGUE: dict[str, Entry] = {
         task="translation",
         local=readers.cmn_eng,
         folder="cmn_eng",
+    ),
+    "weibo_ner": Entry(
+        about="Weibo NER, second revision: Chinese microblog messages, character by character (Peng and Dredze, 2015).",
+        task="names",
+        local=readers.weibo_ner,
+        folder="weibo_ner",
+    ),
+    "conll": Entry(
+        about="Any folder of CoNLL files: a word and its tag on each line, blank lines between sentences, such as "
+        "CoNLL-2003 (Tjong Kim Sang and De Meulder, 2003).",
+        task="names",
+        local=readers.conll,
+        folder="conll",
+    ),
+    "squad": Entry(
+        about="SQuAD, questions on articles of Wikipedia whose answers stand in them (Rajpurkar et al., 2016). Of its "
+        "development set alone, if the rest is not there, eight articles of ten train, one validates, one tests.",
+        task="answering",
+        local=readers.squad,
+        folder="squad",
+        hub={"path": "rajpurkar/squad"},
+    ),
+    "cnn_dailymail": Entry(
+        about="CNN/DailyMail, news articles with highlights as summaries (Hermann et al., 2015; See et al., 2017).",
+        task="summaries",
+        local=readers.cnn_dailymail,
+        folder="cnn_dailymail_sample",
+        hub={"path": "abisee/cnn_dailymail", "name": "3.0.0"},
+        rename={"article": "text", "highlights": "summary"},
     ),
     "word_similarity": Entry(
         about="Thirteen sets of word pairs with people's scores of similarity (Faruqui and Dyer, 2014).",

@@ -1,4 +1,5 @@
-"""Measures of models: cross-entropy and perplexity, bits per character, calibration, errors of alignment.
+"""Measures of models: cross-entropy and perplexity, bits per character, calibration, errors of alignment; of names,
+answers and summaries.
 
 Floor 3 of the package.
 """
@@ -6,10 +7,14 @@ Floor 3 of the package.
 from __future__ import annotations
 
 import math
+import re
+import string
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
+from lmtutor import tagging
 from lmtutor.runtime import CourseError
 
 
@@ -114,3 +119,97 @@ def alignment_error_rate(proposed: list[set], sure: list[set], possible: list[se
     if not size:
         raise CourseError("Without a single link there is no alignment error rate: neither side has one.")
     return 1 - sum(len(a & s) + len(a & (s | p)) for a, s, p in zip(proposed, sure, possible, strict=True)) / size
+
+
+# --- names, answers, summaries (chapter 11) ---------------------------------------------------------------------------
+
+
+def precision_recall_f1(hits: float, proposed: float, wanted: float) -> tuple[float, float, float]:
+    """hits / proposed, hits / wanted, and their harmonic mean; what would be divided by 0 is 0."""
+    precision = hits / proposed if proposed else 0.0
+    recall = hits / wanted if wanted else 0.0
+    return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def entity_scores(
+    truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], strict: bool = False
+) -> dict[str, tuple[float, float, float]]:
+    """Precision, recall and F1 of whole names: one counts if its start, its end and its type are all right.
+
+    Args:
+        truth, predicted: BIO tags of each text.
+        strict: see `tagging.spans_of`. Without, the same as `seqeval` by default.
+
+    Returns:
+        For each type that occurs, in alphabetical order, and for "all": (precision, recall, F1).
+
+    Raises:
+        CourseError: the two do not have as many texts, or a text not as many tags.
+    """
+    if [len(tags) for tags in truth] != [len(tags) for tags in predicted]:
+        raise CourseError("Truth and prediction need the same texts, with a tag for each place in both.")
+    sides = [
+        {(i, *span) for i, tags in enumerate(side) for span in tagging.spans_of(tags, strict)}
+        for side in (truth, predicted)
+    ]
+    kinds = sorted({span[-1] for side in sides for span in side})
+    found = {}
+    for kind in [*kinds, "all"]:
+        wanted, proposed = ({span for span in side if kind in (span[-1], "all")} for side in sides)
+        found[kind] = precision_recall_f1(len(wanted & proposed), len(proposed), len(wanted))
+    return found
+
+
+def normalise_answer(answer: str) -> str:
+    """As SQuAD's script compares answers: lower case, no punctuation, no "a", "an", "the", single blanks."""
+    plain = "".join(c for c in answer.lower() if c not in string.punctuation)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", plain).split())
+
+
+def answer_scores(predicted: str, answers: Sequence[str]) -> tuple[float, float]:
+    """Exact match and F1 over words of an answer, each against the best of the right ones (Rajpurkar et al., 2016).
+
+    Args:
+        predicted: "" if the model says that there is no answer.
+        answers: the right ones; none if there is no answer, as in SQuAD 2.0.
+
+    Returns:
+        (exact match, F1), both between 0 and 1. Where one side has no words left, both are 1 if the other has none too.
+    """
+    exact, best = 0.0, 0.0
+    said = normalise_answer(predicted)
+    for answer in answers or [""]:
+        right = normalise_answer(answer)
+        common = sum((Counter(said.split()) & Counter(right.split())).values())
+        f1 = precision_recall_f1(common, len(said.split()), len(right.split()))[2]
+        exact = max(exact, float(said == right))
+        best = max(best, f1 if said and right else float(said == right))
+    return exact, best
+
+
+def rouge(reference: str, summary: str) -> dict[str, tuple[float, float, float]]:
+    """ROUGE-1, -2 and -L (Lin, 2004) of a summary: precision, recall and F1, as the package rouge-score has them.
+
+    Words are runs of a-z and 0-9 in lower case, without stemming; so it is for English only.
+
+    Args:
+        reference: a summary that a person wrote.
+        summary: the one to be judged.
+    """
+    wanted, said = (re.findall(r"[a-z0-9]+", text.lower()) for text in (reference, summary))
+    found = {}
+    for n in (1, 2):
+        first, second = (Counter(zip(*(side[i:] for i in range(n)), strict=False)) for side in (wanted, said))
+        found[f"ROUGE-{n}"] = precision_recall_f1((first & second).total(), second.total(), first.total())
+    found["ROUGE-L"] = precision_recall_f1(longest_common_subsequence(wanted, said), len(said), len(wanted))
+    return found
+
+
+def longest_common_subsequence(first: Sequence, second: Sequence) -> int:
+    """The number of items of the longest sequence that both hold in its order, gaps allowed."""
+    row = [0] * (len(second) + 1)  # for the items of `first` so far: with each beginning of `second`
+    for item in first:
+        before, row = row, [0] * (len(second) + 1)
+        for j, other in enumerate(second, start=1):
+            row[j] = before[j - 1] + 1 if item == other else max(before[j], row[j - 1])
+    return row[-1]

@@ -163,3 +163,35 @@ def reliability(
     ax.set(xlabel="mean probability in the bin", ylabel="share of class 1", xlim=(0, 1), ylim=(0, 1))
     ax.legend(fontsize=8)
     return ax
+
+
+def marked_text(text: str, spans: Sequence[tuple[int, int, str]], width: int = 84) -> Axes:
+    """A text in lines, its spans on coloured ground with their types below, one colour a type.
+
+    Args:
+        text: one line; it is broken at blanks.
+        spans: (start, end, type) in characters, without overlap.
+        width: characters a line.
+    """
+    breaks, start = [], 0
+    while len(text) - start > width:
+        blank = text.rfind(" ", start, start + width + 1)
+        end = blank if blank > start else start + width
+        breaks.append((start, end))
+        start = end + (blank > start)
+    breaks.append((start, len(text)))
+    size, letter = 10.5, 0.602 * 10.5 / 72  # points; the width of DejaVu Sans Mono's letters in inches
+    figure = plt.figure(figsize=((width + 2) * letter, 0.45 * len(breaks) + 0.15), layout="none")
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(-1, width + 1), ylim=(len(breaks) - 0.2, -0.6))
+    ax.axis("off")
+    kinds = sorted({kind for *_, kind in spans})
+    for line, (start, end) in enumerate(breaks):
+        ax.text(0, line, text[start:end], family="DejaVu Sans Mono", fontsize=size, va="center")
+        for a, b, kind in spans:
+            left, right = max(a, start) - start, min(b, end) - start
+            if left < right:
+                colour = COLOURS[kinds.index(kind) % len(COLOURS)]
+                ax.add_patch(plt.Rectangle((left, line - 0.3), right - left, 0.6, color=colour, alpha=0.25, lw=0))
+                ax.text((left + right) / 2, line + 0.47, kind, fontsize=6, color=colour, ha="center", va="center")
+    return ax

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional as F
@@ -16,6 +17,10 @@ from torch.nn import functional as F
 from lmtutor import batches
 from lmtutor.models.bert import PretrainingBert, mask_tokens, masked_loss
 from lmtutor.runtime import CourseError
+from lmtutor.text import split_sentences
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizer
 
 FOLLOWS, DOES_NOT = 0, 1  # labels of the second text, as `transformers` has them
 
@@ -60,6 +65,20 @@ def stretches(documents: Sequence[Sequence[Sequence[int]]], length: int) -> list
     if not found:
         raise CourseError("No document has two sentences, so no text follows another one.")
     return found
+
+
+def encode(texts: Sequence[str], tokenizer: BertTokenizer) -> list[list[list[int]]]:
+    """Documents as `stretches` wants them: of each text its sentences, of each sentence its ids, none special."""
+    return [
+        # Not verbose: a long sentence is no mistake here, as `stretches` cuts it.
+        [tokenizer.encode(sentence, add_special_tokens=False, verbose=False) for sentence in split_sentences(text)]
+        for text in texts
+    ]
+
+
+def special_ids(tokenizer: BertTokenizer) -> dict[str, int]:
+    """The ids of the special tokens, under the names that `Collate` wants."""
+    return {name: getattr(tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
 
 
 @dataclass

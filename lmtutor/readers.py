@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -231,3 +232,115 @@ def word_analogies(folder: Path) -> Rows:
             raise CourseError(f'Line {number} of {str(path)!r} is neither a section ": name" nor four words below one.')
         rows.append({"section": section, **dict(zip("abcd", words, strict=True))})
     return {"test": rows}
+
+
+def _tagged(path: Path, separator: str | None = None, word: Callable[[str], str] = str) -> list[dict]:
+    """Sentences of a CoNLL file: a line's first column is the word, the last its tag; a blank line ends a sentence.
+
+    Tags come out as BIO: what CoNLL-2003 (IOB1) and others (BIOES) write differently is rewritten.
+    """
+    rows, tokens, tags = [], [], []
+    for number, line in enumerate([*lines_of(path), ""], start=1):
+        columns = line.split(separator) if line.strip() else []
+        if not columns or columns[0] == "-DOCSTART-":
+            if tokens:
+                rows.append({"tokens": tokens, "tags": tags})
+            tokens, tags = [], []
+            continue
+        prefix, _, kind = columns[-1].strip().partition("-")
+        known = (prefix == "O" and not kind) or (prefix in ("B", "I", "E", "S") and kind)
+        if len(columns) < 2 or not known:
+            raise CourseError(
+                f"Line {number} of {str(path)!r} is not a word and, in the last column, a tag such as O or B-PER."
+            )
+        goes_on = prefix in ("I", "E") and tags and tags[-1][2:] == kind
+        tokens.append(word(columns[0]))
+        tags.append("O" if prefix == "O" else f"{'I' if goes_on else 'B'}-{kind}")
+    return rows
+
+
+def conll(folder: Path) -> Rows:
+    """A folder of CoNLL files: one each for training, validation and testing, under any of the usual names."""
+    names = {"train": ("train",), "validation": ("dev", "valid", "validation", "testa"), "test": ("test", "testb")}
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    rows: Rows = {}
+    for split, marks in names.items():
+        found = [path for path in files if set(re.split(r"[^a-z]+", path.name.lower())) & set(marks)]
+        if len(found) > 1:
+            listed = ", ".join(path.name for path in found)
+            raise CourseError(f"Several files of {str(folder)!r} could be its {split} split ({listed}); keep one.")
+        if found:
+            rows[split] = _tagged(found[0])
+    if "train" not in rows:
+        raise CourseError(f'No file of {str(folder)!r} has "train" in its name, such as train.txt or eng.train.')
+    return rows
+
+
+def weibo_ner(folder: Path) -> Rows:
+    """Lines "character and its place in the word<tab>tag", a blank line between messages."""
+    return {
+        split: _tagged(find(folder, f"weiboNER_2nd_conll.{name}"), "\t", word=lambda column: column[:1])
+        for split, name in {"train": "train", "validation": "dev", "test": "test"}.items()
+    }
+
+
+def _articles(path: Path) -> list[list[dict]]:
+    """The questions of each article of a SQuAD file; an answer that does not stand where it should is told."""
+    try:
+        content = json.loads(read_text(path))
+        found = []
+        for article in content["data"]:
+            rows = []
+            for paragraph in article["paragraphs"]:
+                for question in paragraph["qas"]:
+                    answers = {key: [one[key] for one in question["answers"]] for key in ("text", "answer_start")}
+                    rows.append(
+                        {
+                            "id": str(question["id"]),
+                            "title": article["title"],
+                            "context": paragraph["context"],
+                            "question": question["question"].strip(),
+                            "answers": answers,
+                        }
+                    )
+            found.append(rows)
+    except json.JSONDecodeError:
+        raise CourseError(f"{str(path)!r} is not JSON; is the file complete?") from None
+    except (KeyError, TypeError) as error:
+        raise CourseError(
+            f"{str(path)!r} is no SQuAD file ({error}): it needs data, paragraphs, context, qas, id, question, answers."
+        ) from None
+    for row in (row for rows in found for row in rows):
+        for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True):
+            if not text or row["context"][start : start + len(text)] != text:
+                raise CourseError(
+                    f"The answer {text!r} of question {row['id']!r} in {str(path)!r} does not stand at character "
+                    f"{start} of its text."
+                )
+    return found
+
+
+def squad(folder: Path) -> Rows:
+    """SQuAD's own JSON. With its development set alone, that is split by article; else it is the test split."""
+    versions = ("1.1", "2.0")
+    held_out = _articles(find(folder, *(f"dev-v{version}.json" for version in versions)))
+    names = [f"train-v{version}.json{end}" for version in versions for end in ("", ".gz")]
+    if not any((folder / name).is_file() for name in names):
+        return tenths(held_out)
+    learned = tenths(_articles(find(folder, *(f"train-v{version}.json" for version in versions))))
+    return {
+        "train": learned["train"] + learned["test"],
+        "validation": learned["validation"],
+        "test": [row for rows in held_out for row in rows],
+    }
+
+
+def cnn_dailymail(folder: Path) -> Rows:
+    """Lines of JSON with article and highlights; of ten articles eight train, one validates, one tests."""
+    path, columns = find(folder, "cnn_dailymail_200.jsonl", "cnn_dailymail.jsonl"), ("article", "highlights")
+    rows = []
+    for number, row in enumerate(read_jsonl(path, columns), start=1):
+        if not all(isinstance(row[column], str) and row[column].strip() for column in columns):
+            raise CourseError(f"Line {number} of {str(path)!r} needs an article and highlights that are not empty.")
+        rows.append({"text": row["article"], "summary": row["highlights"]})
+    return tenths([row] for row in rows)

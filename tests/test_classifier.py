@@ -229,6 +229,7 @@ def test_labels_that_cannot_be_numbered_are_told(labels, message):
 # --- calibration ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("04", "expected calibration error", "sklearn calibration_curve", "any probabilities")
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=1, max_size=60), st.integers(1, 12))
 def test_the_calibration_error_is_what_scikit_learn_s_bins_give(examples, bins):
     p, y = (np.array(column, dtype=float) for column in zip(*examples, strict=True))
@@ -268,6 +269,7 @@ def test_a_confusion_matrix_shows_its_counts_and_a_reliability_diagram_its_bins(
 # --- what the notebook builds -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("04", "naive Bayes", "sklearn MultinomialNB", "random counts")
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 3.0])
 @pytest.mark.parametrize("classes", [2, 4])
 def test_the_notebook_s_naive_bayes_is_scikit_learn_s(alpha, classes):
@@ -281,6 +283,7 @@ def test_the_notebook_s_naive_bayes_is_scikit_learn_s(alpha, classes):
     np.testing.assert_allclose(ours.log_word, theirs.feature_log_prob_, rtol=0, atol=1e-12)
 
 
+@pytest.mark.proof("04", "logistic loss and its gradient", "torch, autograd", "random numbers")
 def test_the_notebook_s_logistic_loss_has_the_gradient_that_it_says_and_vanishes_at_scikit_learn_s_solution():
     loss = definitions("04", "logistic_loss").logistic_loss
     generator = np.random.default_rng(0)
@@ -297,6 +300,9 @@ def test_the_notebook_s_logistic_loss_has_the_gradient_that_it_says_and_vanishes
     assert np.abs(loss(X, y, np.append(theirs.coef_[0], theirs.intercept_), 0.3)[1]).max() < 1e-6
 
 
+@pytest.mark.proof(
+    "04", "precision, recall, F1: micro, macro, weighted", "sklearn precision_recall_fscore_support", "any labels"
+)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=50))
 def test_the_notebook_s_averages_are_scikit_learn_s(pairs):
     averages = definitions("04", "averages").averages
@@ -310,6 +316,9 @@ def test_the_notebook_s_averages_are_scikit_learn_s(pairs):
         np.testing.assert_allclose(ours[key], np.array(theirs[:3], dtype=float), rtol=0, atol=1e-12)
 
 
+@pytest.mark.proof(
+    "04", "ROC, precision–recall, area", "sklearn roc_curve, precision_recall_curve, roc_auc_score", "any scores"
+)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6)), min_size=2, max_size=40))
 def test_the_notebook_s_curves_are_scikit_learn_s_and_the_area_is_the_probability_of_the_right_order(examples):
     built = definitions("04", "threshold_counts", "roc", "precision_recall")
@@ -337,6 +346,7 @@ def test_the_notebook_s_temperature_finds_the_one_that_spoiled_known_probabiliti
     assert fit_temperature(factor * z, labels) == pytest.approx(factor, rel=0.05)
 
 
+@pytest.mark.proof("04", "002's LSTM classifier in PyTorch", "the same in Keras", "padded ids, same weights")
 def test_the_listing_s_model_in_keras_and_in_pytorch_agree_with_the_same_weights_and_any_padding():
     import keras
     from keras import layers
@@ -363,6 +373,9 @@ def test_the_listing_s_model_in_keras_and_in_pytorch_agree_with_the_same_weights
 # --- real data --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof(
+    "04", "naive Bayes, accuracy", "scikit-learn's tutorial", "20 Newsgroups, four categories", exact=True
+)
 def test_naive_bayes_on_four_newsgroups_is_scikit_learn_s_published_number(realdata, monkeypatch):
     monkeypatch.setenv("LMTUTOR_SOURCE", "local")
     monkeypatch.setenv("LMTUTOR_DATA_DIR", str(realdata))

@@ -18,7 +18,8 @@ import lmtutor as lm
 from lmtutor import data, runtime
 from lmtutor.runtime import CourseError
 
-EMBEDDED = {"harbour": 800, "reviews": 6000, "harbour_zh": 400, "phrasebook": 9200}  # at least as many examples
+# At least as many examples.
+EMBEDDED = {"harbour": 800, "reviews": 6000, "harbour_zh": 400, "phrasebook": 9200, "notices": 1200}
 COLUMNS = {"phrasebook": ["en", "de", "zh"]}  # of texts, where it is not "text" alone
 WORD = re.compile(r"\w+")
 SPLITS = ["train", "validation", "test"]
@@ -538,7 +539,7 @@ def test_the_maker_of_harbour_zh_tells_a_translation_that_does_not_fit(copied, n
     [
         ("wikitex2", "did you mean 'wikitext2'?"),
         ("Harbour", "did you mean 'harbour'?"),
-        ("squad!", "known: harbour, reviews,"),
+        ("atlas!", "known: harbour, reviews,"),
         ("", "known: harbour, reviews,"),
     ],
 )

@@ -56,6 +56,7 @@ PROPER_MODELS = [
 ]
 
 
+@pytest.mark.proof("01", "MLE, add-one", "nltk.lm MLE, Laplace", "random sentences, orders 1 to 5")
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 @pytest.mark.parametrize("ours, theirs", [(ngram.MLE, MLE), (lambda c: ngram.AddK(c, 1.0), Laplace)])
 def test_mle_and_laplace_equal_nltk_at_every_token(order, ours, theirs):
@@ -65,6 +66,7 @@ def test_mle_and_laplace_equal_nltk_at_every_token(order, ours, theirs):
     assert np.allclose(got, [expected.unmasked_score(w, h) for w, h in places(sentences, order)], atol=1e-14)
 
 
+@pytest.mark.proof("01", "MLE, add-one on new text", "nltk.lm MLE, Laplace", "random sentences, order 3")
 def test_mle_and_laplace_equal_nltk_on_unseen_text():
     train, test = random_sentences(1, count=15), random_sentences(2, count=15)
     counts = ngram.NgramCounts(train, 3)
@@ -74,6 +76,9 @@ def test_mle_and_laplace_equal_nltk_on_unseen_text():
         assert np.allclose(got, [expected.unmasked_score(w, h) for w, h in places(test, 3)], atol=1e-14)
 
 
+@pytest.mark.proof(
+    "01", "Kneser–Ney", "nltk.lm KneserNeyInterpolated", "random sentences, full histories, orders 2 to 4"
+)
 @pytest.mark.parametrize("order", [2, 3, 4])
 def test_kneser_ney_equals_nltk_where_the_history_has_full_length(order):
     train, test = random_sentences(3), random_sentences(4, count=20)
@@ -130,6 +135,9 @@ class PlainModifiedKneserNey:
         return (count - discount[min(count, 3)]) / total + freed * lower
 
 
+@pytest.mark.proof(
+    "01", "modified Kneser–Ney", "Chen and Goodman's formulas, with dictionaries", "random sentences, orders 1 to 4"
+)
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_modified_kneser_ney_equals_the_plain_formulas(order):
     train, test = random_sentences(5, count=80), random_sentences(6, count=10)
@@ -141,6 +149,7 @@ def test_modified_kneser_ney_equals_the_plain_formulas(order):
     assert np.allclose(model.probabilities(test), expected, atol=1e-13)
 
 
+@pytest.mark.proof("01", "ARPA file of Kneser–Ney, log10", "kenlm", "random sentences, orders 1 to 5")
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 @pytest.mark.parametrize("discount", ["modified", 0.7])
 @pytest.mark.parametrize("min_count", [1, 4])

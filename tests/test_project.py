@@ -23,9 +23,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 FLOORS = {
     6: ["cli"],
     5: ["widgets", "exercises"],
-    4: ["plots", "doctor", "execute"],
+    4: ["plots", "doctor", "execute", "finetuning", "extraction"],
     3: ["training", "decoding", "metrics", "pretraining"],
-    2: ["models", "data", "checkpoint", "pretrained"],
+    2: ["models", "data", "checkpoint", "pretrained", "tagging", "answering", "summaries"],
     1: ["readers", "text", "batches", "results"],
     0: ["runtime"],
 }

@@ -40,6 +40,7 @@ def fit(model, blocks, **options):
 # --- what chapter 03 builds -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("03", "RNN, LSTM, GRU", "nn.RNN, nn.LSTM, nn.GRU", "random inputs, same weights")
 @pytest.mark.parametrize("seed", range(3))
 def test_the_chapter_s_cells_are_those_of_torch(seed):
     built = definitions("03", "run_rnn", "run_lstm", "run_gru")
@@ -56,6 +57,7 @@ def test_the_chapter_s_cells_are_those_of_torch(seed):
         torch.testing.assert_close(ours, output, rtol=0, atol=1e-12)
 
 
+@pytest.mark.proof("03", "back-propagation through time by hand", "autograd", "random inputs")
 @pytest.mark.parametrize("seed", range(3))
 def test_back_propagation_through_time_by_hand_is_autograd(seed):
     backward_rnn = definitions("03", "backward_rnn").backward_rnn
@@ -70,6 +72,7 @@ def test_back_propagation_through_time_by_hand_is_autograd(seed):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.proof("03", "gradient of softmax and cross-entropy", "autograd", "any logits")
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=8), st.data())
 def test_the_gradient_of_softmax_and_cross_entropy_is_that_of_autograd(z, data):
     y = data.draw(st.integers(0, len(z) - 1))
@@ -78,6 +81,7 @@ def test_the_gradient_of_softmax_and_cross_entropy_is_that_of_autograd(z, data):
     assert np.allclose(exercises.softmax_gradient(z, y), logits.grad.numpy(), atol=1e-9)
 
 
+@pytest.mark.proof("03", "clipping the gradient", "torch clip_grad_norm_ (adds 1e-6 to the norm)", "any gradients")
 @given(st.lists(st.lists(st.floats(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4), st.floats(0.1, 20))
 def test_clipping_is_that_of_torch(arrays, limit):
     parameters = [nn.Parameter(torch.zeros(3, dtype=torch.float64)) for _ in arrays]

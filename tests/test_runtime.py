@@ -96,7 +96,10 @@ def test_a_device_number_that_is_none_is_told_in_one_sentence(monkeypatch):
 
 @pytest.mark.parametrize(
     ("chapter", "message"),
-    [("1", "Chapter '1' is not known; did you mean '01'?"), ("intro", "Chapter 'intro' is not known; known: 00, 01")],
+    [
+        ("001", "Chapter '001' is not known; did you mean '01'?"),
+        ("intro", "Chapter 'intro' is not known; known: 00, 01"),
+    ],
 )
 def test_an_unknown_chapter_is_told_with_the_nearest(chapter, message):
     with pytest.raises(CourseError) as error:

@@ -51,6 +51,7 @@ def library_merges(tokenizer):
 # --- byte-pair encoding -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("02", "byte-pair merges, in their order", "tokenizers BPE", "random words", exact=True)
 @settings(max_examples=300, deadline=None)
 @given(WORDS, st.integers(1, 60))
 def test_the_simple_version_learns_the_library_s_merges_in_their_order_whatever_the_ties(words, size):
@@ -71,6 +72,7 @@ def test_at_equal_counts_the_pair_with_the_smaller_ids_wins(built):
     assert built.learn_simply({"ab": 1, "ba": 2}, 1)[0] == [("b", "a", 2)]
 
 
+@pytest.mark.proof("02", "byte-level merges and ids", "tokenizers ByteLevel BPE", "any Unicode text", exact=True)
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(UNICODE, st.text("ab ,灯塔", max_size=30)), max_size=6), st.integers(256, 330), UNICODE)
 def test_byte_level_merges_and_ids_are_the_library_s_for_any_text(texts, size, new):
@@ -83,6 +85,7 @@ def test_byte_level_merges_and_ids_are_the_library_s_for_any_text(texts, size, n
         assert ours.encode(string) == theirs.encode(string).ids
 
 
+@pytest.mark.proof("02", "byte-level ids", "tokenizers ByteLevel BPE", "English and Chinese", exact=True)
 @pytest.mark.parametrize("texts", [ENGLISH, CHINESE, ENGLISH + CHINESE], ids=["English", "Chinese", "both"])
 def test_bpe_equals_the_library_on_english_and_on_chinese(built, texts):
     ours, theirs = built.BytePairEncoding(texts, 400), text.byte_level_bpe(texts, 400)
@@ -143,6 +146,7 @@ def test_a_byte_level_vocabulary_has_room_for_all_bytes():
 # --- embeddings and vectors -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("02", "PPMI, sparse", "the definition, in a loop", "random counts")
 def test_ppmi_equals_a_plain_loop_and_the_exercise(built):
     counts = np.random.default_rng(0).integers(0, 4, size=(7, 7)).astype(float)
     counts[0, 0] = 5
@@ -174,6 +178,7 @@ def test_cooccurrences_are_symmetric_and_counted_within_the_window_and_the_sente
         assert np.array_equal(matrix, expected)
 
 
+@pytest.mark.proof("02", "vectors by sparse SVD, cosines", "numpy.linalg.svd", "random sparse matrix")
 def test_sparse_svd_vectors_have_the_cosines_of_numpy_s(built):
     matrix = np.random.default_rng(0).random((30, 30)) * (np.random.default_rng(1).random((30, 30)) > 0.6)
     ours = built.svd_vectors(scipy.sparse.csr_array(matrix), 8)
@@ -182,6 +187,7 @@ def test_sparse_svd_vectors_have_the_cosines_of_numpy_s(built):
     assert np.allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-8)
 
 
+@pytest.mark.proof("02", "Spearman's correlation", "scipy.stats.spearmanr", "any pairs, ties included")
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=3, max_size=30))
 def test_spearman_equals_scipy_s_with_ties(pairs):
     from scipy.stats import spearmanr
@@ -191,6 +197,7 @@ def test_spearman_equals_scipy_s_with_ties(pairs):
         assert math.isclose(exercises.spearman(first, second), spearmanr(first, second).statistic, abs_tol=1e-12)
 
 
+@pytest.mark.proof("02", "gradient of a look-up", "nn.Embedding, autograd", "random ids")
 def test_the_gradient_of_a_look_up_is_torch_s():
     generator = torch.Generator().manual_seed(0)
     layer = torch.nn.Embedding(9, 4, dtype=torch.float64)
@@ -209,6 +216,7 @@ def test_utf8_is_python_s_for_every_code_point():
 # --- hashing ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("02", "MurmurHash3", "sklearn.utils.murmurhash3_32", "any bytes", exact=True)
 @given(st.binary(max_size=40), st.integers(0, 2**32 - 1))
 def test_murmur3_equals_scikit_learn_s(built, data, seed):
     from sklearn.utils import murmurhash3_32
@@ -216,6 +224,7 @@ def test_murmur3_equals_scikit_learn_s(built, data, seed):
     assert built.murmur3(data, seed) == murmurhash3_32(data, seed=seed)
 
 
+@pytest.mark.proof("02", "hashed features", "sklearn FeatureHasher", "any words", exact=True)
 @given(st.lists(st.lists(UNICODE, max_size=8), min_size=1, max_size=4), st.integers(1, 50))
 def test_hashed_features_equal_scikit_learn_s(built, documents, buckets):
     from sklearn.feature_extraction import FeatureHasher
@@ -239,6 +248,7 @@ def test_the_share_that_collides_is_that_of_random_buckets():
 SEQUENCES = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=9)
 
 
+@pytest.mark.proof("02", "batches.pad", "torch pad_sequence", "any sequences", exact=True)
 @given(SEQUENCES)
 def test_padding_equals_torch_s_and_the_mask_gives_the_sequences_back(sequences):
     batch = batches.pad(sequences)
@@ -248,6 +258,7 @@ def test_padding_equals_torch_s_and_the_mask_gives_the_sequences_back(sequences)
     assert [ids[mask].tolist() for ids, mask in rows] == sequences
 
 
+@pytest.mark.proof("02", "batches.pad, cut", "keras pad_sequences", "any sequences", exact=True)
 @given(SEQUENCES, st.integers(1, 5))
 def test_padding_equals_keras_s_that_cuts_and_fills_at_the_end(sequences, length):
     keras = pytest.importorskip("keras")
@@ -275,6 +286,7 @@ def test_batches_of_nothing_are_refused(batch_size, pool):
 # --- from the documents -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("02", "Tokenizer of 003's listing", "Keras 2's Tokenizer", "any text", exact=True)
 @given(st.lists(st.text("abcD ,.!灯'-", max_size=25), min_size=1, max_size=5), st.text("abcD ,.!灯", max_size=25))
 def test_the_old_tokenizer_is_that_of_keras_2(built, texts, new):
     """Keras 3 keeps it for old models, without offering it; where that is gone, too, there is nothing to compare."""

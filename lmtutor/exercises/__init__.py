@@ -24,6 +24,10 @@ CHAPTERS = {
     "06": "transformer",
     "07": "translate",
     "08": "generate",
+    "09": "pretrain",
+    "10": "finetune",
+    "11": "extract",
+    "12": "adapt",
 }
 
 

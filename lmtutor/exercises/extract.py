@@ -1,0 +1,244 @@
+"""Exercises of chapter 11."""
+
+from __future__ import annotations
+
+from lmtutor.exercises.examine import Exercise, compare, same
+
+IGNORED = -100
+
+
+def bio(spans: list[tuple[int, int, str]], length: int) -> list[str]:
+    """B- at the first place of a span, I- at the others, O elsewhere."""
+    tags = ["O"] * length
+    for start, end, kind in spans:
+        tags[start] = f"B-{kind}"
+        for place in range(start + 1, end):
+            tags[place] = f"I-{kind}"
+    return tags
+
+
+def _remark_bio(arguments, expected, got):
+    spans, length = arguments
+    if len(got) != length:
+        return "Each place needs a tag."
+    if list(got) == [tag.replace("B-", "I-") for tag in expected]:
+        return "The first place of a span gets a B-, else two names side by side run into one."
+    if list(got) == [tag.replace("I-", "B-") for tag in expected]:
+        return "Only the first place gets a B-: each B- begins a new name."
+    further = ["O"] * length
+    for start, end, kind in spans:
+        for place in range(start, min(end + 1, length)):
+            further[place] = f"{'B' if place == start else 'I'}-{kind}"
+    return "A span ends before `end`, as a slice does." if list(got) == further else ""
+
+
+def piece_labels(word_of: list[int | None], labels: list[int]) -> list[int]:
+    """The word's label at its first piece, -100 elsewhere."""
+    found, before = [], None
+    for word in word_of:
+        found.append(labels[word] if word is not None and word != before else IGNORED)
+        before = word
+    return found
+
+
+def _remark_piece_labels(arguments, expected, got):
+    word_of, labels = arguments
+    if list(got) == [IGNORED if word is None else labels[word] for word in word_of]:
+        return "Only the first piece of a word carries its label; the others get -100."
+    if list(got) == [0 if e == IGNORED else e for e in expected]:
+        return "0 is a label (O); what is to be ignored gets -100."
+    if IGNORED not in got and len(got) == len(labels):
+        return "Each piece needs an entry, special tokens included."
+    last = [
+        IGNORED if word is None or word_of[i + 1 : i + 2] == [word] else labels[word] for i, word in enumerate(word_of)
+    ]
+    return "That is the last piece of each word; the first one was asked for." if list(got) == last else ""
+
+
+def may_follow(tag: str, before: str) -> bool:
+    """O and B- may stand anywhere, I- only within a name of its type."""
+    return not tag.startswith("I-") or before in (f"B-{tag[2:]}", tag)
+
+
+def _remark_may_follow(arguments, expected, got):
+    tag, before = arguments
+    if not tag.startswith("I-"):
+        return "O and B- may stand behind anything."
+    if before.startswith("I-") and before == tag:
+        return "I- may go on behind I- of the same type."
+    if before != "O" and got:
+        return "The types must be the same."
+    return "A name begins with B-." if got else ""
+
+
+def best_span(start: list[float], end: list[float]) -> tuple[int, int]:
+    """One pass: remember the best start so far."""
+    best, pair, first = float("-inf"), (0, 0), 0
+    for j, score in enumerate(end):
+        if start[j] > start[first]:
+            first = j
+        if start[first] + score > best:
+            best, pair = start[first] + score, (first, j)
+    return pair
+
+
+def _argmax(values):
+    return max(range(len(values)), key=values.__getitem__)
+
+
+def _remark_best_span(arguments, expected, got):
+    start, end = arguments
+    i, j = got
+    if i > j:
+        return "This span ends before it begins. The best start *up to* each end was asked for."
+    if i == j and (i, j) != expected and (start[i] + end[i]) == max(map(sum, zip(start, end, strict=True))):
+        return "A span may have more than one place."
+    if i == _argmax(start):
+        return "The best start alone need not belong to the best span: its sum with an end behind it counts."
+    if j == _argmax(end):
+        return "The best end alone need not belong to the best span: its sum with a start before it counts."
+    return ""
+
+
+def common(first: list[str], second: list[str]) -> int:
+    """The longest common subsequence, row by row."""
+    row = [0] * (len(second) + 1)
+    for item in first:
+        before, row = row, [0] * (len(second) + 1)
+        for j, other in enumerate(second, start=1):
+            row[j] = before[j - 1] + 1 if item == other else max(before[j], row[j - 1])
+    return row[-1]
+
+
+def _remark_common(arguments, expected, got):
+    first, second = arguments
+    unordered = sum(min(first.count(word), second.count(word)) for word in set(first))
+    runs = [0]
+    for i in range(len(first)):
+        for j in range(len(second)):
+            n = 0
+            while i + n < len(first) and j + n < len(second) and first[i + n] == second[j + n]:
+                n += 1
+            runs.append(n)
+    greedy, position = 0, 0
+    for word in first:
+        if word in second[position:]:
+            position = second.index(word, position) + 1
+            greedy += 1
+    if same(max(runs), got, 0):
+        return "Gaps are allowed: the words need not stand side by side."
+    if same(greedy, got, 0):
+        return "Taking each word at its first chance can block better ones: compare taking it with leaving it out."
+    return "That is without regard to the order." if same(unordered, got, 0) else ""
+
+
+def not_better(first: list[float], second: list[float], draws: list[list[int]]) -> float:
+    """The share of resamples in which the first's sum is not larger."""
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    return sum(sum(differences[i] for i in draw) <= 0 for draw in draws) / len(draws)
+
+
+def _remark_not_better(arguments, expected, got):
+    first, second, draws = arguments
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    sums = [sum(differences[i] for i in draw) for draw in draws]
+    known = {
+        1 - expected: "That is the share in which the first is better.",
+        sum(total < 0 for total in sums) / len(draws): "A draw of zero is not better, either: count it.",
+        float(sum(total <= 0 for total in sums)): "A share of the resamples was asked for, not their number.",
+        sum(d <= 0 for d in differences)
+        / len(differences): "Use the resamples: each is a list of texts to average over.",
+    }
+    return next((remark for value, remark in known.items() if same(value, got, 1e-9)), "")
+
+
+EXERCISES = {
+    "bio": Exercise(
+        'Begin with a list of "O". Then, for each span, write B- at start and I- from start + 1 up to end.',
+        compare(
+            bio,
+            [
+                ([(0, 1, "SHIP")], 2),
+                ([(1, 3, "PERSON")], 4),
+                ([(0, 2, "SHIP"), (2, 3, "SHIP")], 4),
+                ([(3, 6, "DATE"), (0, 1, "ORG")], 6),
+            ],
+            remark=_remark_bio,
+        ),
+    ),
+    "piece_labels": Exercise(
+        "Go through the pieces and keep in mind whose the piece before was. Where a word begins: its label. Else -100.",
+        compare(
+            piece_labels,
+            [
+                ([0], [3]),
+                ([None, 0, 1, None], [0, 2]),
+                ([None, 0, 0, 1, None], [1, 0]),
+                ([None, 0, 1, 1, 1, 2, 2, None], [5, 6, 0]),
+                ([None, None], []),
+            ],
+            remark=_remark_piece_labels,
+        ),
+    ),
+    "may_follow": Exercise(
+        "Only an I- is ever forbidden. It is allowed behind exactly two tags.",
+        compare(
+            may_follow,
+            [
+                ("O", "O"),
+                ("I-SHIP", "B-SHIP"),
+                ("I-SHIP", "O"),
+                ("I-SHIP", "B-DATE"),
+                ("I-SHIP", "I-SHIP"),
+                ("I-SHIP", "I-DATE"),
+                ("B-SHIP", "I-DATE"),
+                ("B-SHIP", "B-SHIP"),
+                ("O", "I-DATE"),
+            ],
+            remark=_remark_may_follow,
+        ),
+    ),
+    "best_span": Exercise(
+        "For an end at j the best start is the largest of start[0] ... start[j]; each further end adds one start only.",
+        compare(
+            best_span,
+            [
+                ([1.0], [1.0]),
+                ([0.0, 2.0], [4.0, 1.0]),
+                ([3.0, 0.0, 1.0], [0.0, 0.0, 2.0]),
+                ([1.0, 5.0, 0.0], [4.0, 1.5, 2.0]),
+                ([0.0, 1.0, 0.0, 3.0], [0.0, 2.0, 6.0, 1.0]),
+            ],
+            remark=_remark_best_span,
+        ),
+    ),
+    "common": Exercise(
+        "Compare the last words. Equal: one more than for both lists without them. Else: leave out one of the two, and "
+        "take the better. Fill a table, so that nothing is worked out twice.",
+        compare(
+            common,
+            [
+                (["a"], ["a"]),
+                (["a", "b"], ["b", "a"]),
+                (["a", "x", "b"], ["a", "b"]),
+                (["d", "a", "b", "c"], ["a", "b", "c", "d"]),
+                (["b", "x", "a", "c"], ["a", "b", "c", "a", "c"]),
+                (["a", "b"], []),
+            ],
+            remark=_remark_common,
+        ),
+    ),
+    "not_better": Exercise(
+        "Take the differences, text by text. For each list of indices add up the differences at these indices.",
+        compare(
+            not_better,
+            [
+                ([1.0], [0.0], [[0]]),
+                ([0.0, 3.0], [1.0, 0.0], [[0, 0], [1, 1]]),
+                ([0.5, 0.2, 0.9], [0.4, 0.2, 1.0], [[0, 0, 1], [1, 1, 1], [2, 2, 0], [0, 1, 0]]),
+                ([0.1, 0.9], [0.3, 0.2], [[0, 1], [0, 0], [1, 1], [1, 0], [0, 0]]),
+            ],
+            remark=_remark_not_better,
+        ),
+    ),
+}

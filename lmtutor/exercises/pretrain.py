@@ -1,0 +1,187 @@
+"""Exercises of chapter 09."""
+
+from __future__ import annotations
+
+import math
+
+from lmtutor.exercises.examine import Exercise, compare, same
+
+
+def hidden_loss(log_p: list[list[float]], labels: list[int | None]) -> float:
+    """The mean of -ln p of the right tokens, where there is one."""
+    found = [-row[label] for row, label in zip(log_p, labels, strict=True) if label is not None]
+    return sum(found) / len(found) if found else 0.0
+
+
+def _remark_hidden_loss(arguments, expected, got):
+    log_p, labels = arguments
+    hidden = [row for row, label in zip(log_p, labels, strict=True) if label is not None]
+    if same(-expected, got, 1e-9):
+        return "ln p is below 0; the loss is *minus* its mean."
+    if same(expected * len(hidden), got, 1e-9):
+        return "That is the sum; take the mean over the hidden places."
+    if same(expected * len(hidden) / len(labels), got, 1e-9):
+        return "Divide by the number of hidden places, not of all places."
+    if hidden and same(-sum(map(sum, hidden)) / len(hidden), got, 1e-9):
+        return "That sums over the whole vocabulary, as 001 does; only the right token counts."
+    return ""
+
+
+def trust(share: float, random: float = 0.1, same: float = 0.1) -> float:
+    """Bayes: the share of true tokens among those that are not the mask."""
+    return (1 - share * (1 - same)) / (1 - share * (1 - random - same))
+
+
+def _remark_trust(arguments, expected, got):
+    share, random, unchanged = arguments
+    seen = 1 - share * (1 - random - unchanged)
+    known = {
+        1 - share * (1 - unchanged): "Of all tokens, yes; but this one is not the mask. Divide by how likely that is.",
+        (1 - share) / seen: "Chosen tokens that stayed as they were are true, too.",
+        1 - share: "Neither the mask nor the chosen tokens that stay are taken into account.",
+        share * random / seen: "That is how likely it is wrong.",
+        1 - share * random: "The mask is not a true token: it must be left out, above and below the line.",
+        unchanged / (random + unchanged): "That is so for a *chosen* one; most visible tokens were not chosen.",
+    }
+    return next((remark for value, remark in known.items() if same(value, got, 1e-9)), "")
+
+
+def parameters(vocab_size: int, max_length: int, d: int, num_layers: int) -> int:
+    """Three embeddings and a norm, the layers, the pooler."""
+    return (vocab_size + max_length + 2) * d + 2 * d + num_layers * (12 * d**2 + 13 * d) + d**2 + d
+
+
+def _remark_parameters(arguments, expected, got):
+    size, length, d, layers = arguments
+    known = {
+        d**2 + d: "The pooler is missing: a matrix and a bias.",
+        2 * d: "The two segments, or the norm of the embeddings, are missing: 2 d each.",
+        4 * d: "The two segments *and* the norm of the embeddings are missing.",
+        length * d: "The vectors of the positions are missing.",
+        d: "The pooler's bias is missing.",
+        -size * d: "The matrix of the embeddings counts once.",
+        (layers - 1) * (12 * d**2 + 13 * d): "There is more than one layer.",
+    }
+    return known.get(expected - got, "")
+
+
+def fair_accuracy(guess, tokens: list[str], mask: str) -> float:
+    """The share that is guessed when each token, alone, is hidden."""
+    right = 0
+    for place, token in enumerate(tokens):
+        right += guess([*tokens[:place], mask, *tokens[place + 1 :]], place) == token
+    return right / len(tokens) if tokens else 0.0
+
+
+def _copy(tokens, place):
+    """Says what it reads."""
+    return tokens[place]
+
+
+def _left(tokens, place):
+    """Says what stands before; at the first place "a"."""
+    return tokens[place - 1] if place else "a"
+
+
+def _both(tokens, place):
+    """Says what stands on both sides if that is the same, else "b"."""
+    before, behind = tokens[place - 1 : place], tokens[place + 1 : place + 2]
+    return before[0] if before == behind and before else "b"
+
+
+def _remark_fair_accuracy(arguments, expected, got):
+    guess, tokens, mask = arguments
+    if same(sum(guess(tokens, i) == t for i, t in enumerate(tokens)) / len(tokens), got, 1e-9):
+        return "The token is still to be read: put the mask in its place first."
+    every = [mask] * len(tokens)
+    if same(sum(guess(every, i) == t for i, t in enumerate(tokens)) / len(tokens), got, 1e-9):
+        return "Hide one token at a time: the others stay visible."
+    if same(expected * len(tokens), got, 1e-9):
+        return "A share was asked for."
+    cut = [guess([*tokens[:i], *tokens[i + 1 :], ""], i) == t for i, t in enumerate(tokens)]
+    if same(sum(cut) / len(tokens), got, 1e-9):
+        return "The token is gone, and all behind it move up: put the mask in its place."
+    return ""
+
+
+def most_selective(task: list[float], control: list[float]) -> int:
+    """The layer in which the task is furthest above the control."""
+    difference = [a - b for a, b in zip(task, control, strict=True)]
+    return difference.index(max(difference))
+
+
+def _remark_most_selective(arguments, expected, got):
+    task, control = arguments
+    difference = [a - b for a, b in zip(task, control, strict=True)]
+    if got == len(difference) - 1 - difference[::-1].index(max(difference)):
+        return "Several layers are equal: take the first."
+    if got == difference.index(min(difference)) or got == control.index(max(control)):
+        return "The control should be *low*: subtract it from the task's accuracy."
+    if got == task.index(max(task)):
+        return "That is the layer with the best accuracy; subtract the control's."
+    if same(got, max(difference), 1e-9):
+        return "That is the selectivity itself; the number of its layer was asked for."
+    if got == expected + 1:
+        return "Layers are counted from 0."
+    return ""
+
+
+def _ln(*rows):
+    return [[math.log(p) for p in row] for row in rows]
+
+
+EXERCISES = {
+    "hidden_loss": Exercise(
+        "Go through rows and labels together; leave out what has no label; take minus the mean of row[label].",
+        compare(
+            hidden_loss,
+            [
+                ([], []),
+                (_ln([0.5, 0.5]), [1]),
+                (_ln([0.9, 0.1], [0.2, 0.8]), [None, 0]),
+                (_ln([0.2, 0.3, 0.5], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]), [2, None, 0]),
+                (_ln([0.4, 0.6]), [None]),
+            ],
+            remark=_remark_hidden_loss,
+        ),
+    ),
+    "trust": Exercise(
+        "How many of 1,000 tokens are shown as something other than the mask? How many of these are true?",
+        compare(
+            trust,
+            [(0.5, 0.1, 0.1), (0.5, 0.0, 0.2), (0.15, 0.1, 0.1), (0.4, 0.3, 0.1), (0.0, 0.1, 0.1)],
+            remark=_remark_trust,
+        ),
+    ),
+    "parameters": Exercise(
+        "Three tables of embeddings, a norm (gain and bias), the layers, and the pooler, a linear map from d to d.",
+        compare(parameters, [(10, 5, 2, 1), (1000, 50, 64, 3), (30522, 512, 768, 12)], remark=_remark_parameters),
+    ),
+    "fair_accuracy": Exercise(
+        "For each place make a copy of the text with the mask there, ask for that place, and compare with the token.",
+        compare(
+            fair_accuracy,
+            [
+                (_copy, ["a"], "[MASK]"),
+                (_left, ["a", "a", "b"], "[MASK]"),
+                (_both, ["c", "b", "c", "d"], "[MASK]"),
+                (_both, ["c", "c", "c", "b", "c", "d", "b"], "[MASK]"),
+                (_left, [], "[MASK]"),
+            ],
+            remark=_remark_fair_accuracy,
+        ),
+    ),
+    "most_selective": Exercise(
+        "Subtract layer by layer, then find the place of the largest difference.",
+        compare(
+            most_selective,
+            [
+                ([60.0, 70.0, 65.0], [50.0, 62.0, 63.0]),
+                ([55.0, 80.0, 85.0], [90.0, 60.0, 80.0]),
+                ([70.0, 75.0, 75.0], [60.0, 55.0, 55.0]),
+                ([60.0, 66.0, 70.0, 71.0], [64.0, 58.0, 60.0, 62.0]),
+            ],
+            remark=_remark_most_selective,
+        ),
+    ),
+}

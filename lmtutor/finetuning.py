@@ -1,0 +1,182 @@
+"""Fine-tuning a BERT into a classifier of texts, and asking it: pieces, frozen layers, training, prediction.
+
+Built and explained in chapter 10. Floor 4 of the package.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from lmtutor import training
+from lmtutor.models import classifier
+from lmtutor.models.bert import BertClassifier
+from lmtutor.runtime import CourseError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from transformers import PreTrainedTokenizerBase
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
+    """Ids of texts with their special tokens; what is longer than `max_length` is cut, and a warning says how many.
+
+    Args:
+        tokenizer: a tokenizer of `transformers`.
+        texts: an empty one gives its special tokens alone.
+        max_length: pieces, special tokens included; the tokenizer's own bound if not given.
+    """
+    max_length = max_length or tokenizer.model_max_length
+    sequences = tokenizer(list(texts), add_special_tokens=True, verbose=False)["input_ids"]
+    long = [i for i, ids in enumerate(sequences) if len(ids) > max_length]
+    if long:
+        warnings.warn(
+            f"{len(long):,} of {len(sequences):,} texts have more than {max_length} pieces and are cut; "
+            f"`finetuning.predict` reads long texts whole, in windows.",
+            stacklevel=2,
+        )
+        cut = tokenizer([texts[i] for i in long], truncation=True, max_length=max_length)["input_ids"]
+        for i, ids in zip(long, cut, strict=True):
+            sequences[i] = ids
+    return sequences
+
+
+def windows_of(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int | None = None) -> list[list[int]]:
+    """Ids of overlapping stretches of a text, each with special tokens; neighbours share a quarter of `max_length`.
+
+    Raises:
+        CourseError: max_length leaves no room beside the special tokens and the overlap.
+    """
+    max_length = max_length or tokenizer.model_max_length
+    stride = max_length // 4
+    if max_length - stride <= tokenizer.num_special_tokens_to_add():
+        raise CourseError(f"Windows of {max_length} pieces are too short; take at least 8.")
+    return tokenizer(
+        text, truncation=True, max_length=max_length, stride=stride, return_overflowing_tokens=True
+    )["input_ids"]  # fmt: skip
+
+
+def freeze(model: BertClassifier, top_layers: int | None = None) -> int:
+    """Let only the head (pooler and classifier) and the top layers learn; all, if `top_layers` is None.
+
+    Returns:
+        How many parameters learn.
+
+    Raises:
+        CourseError: there are not that many layers.
+    """
+    layers = model.bert.encoder.layers
+    if top_layers is not None and not 0 <= top_layers <= len(layers):
+        raise CourseError(
+            f"The model has {len(layers)} layers, so from 0 to {len(layers)} can learn: not {top_layers}."
+        )
+    model.requires_grad_(top_layers is None)
+    if top_layers is not None:
+        learning = [model.classifier, model.bert.pooler, *layers[len(layers) - top_layers :]]
+        for part in learning:
+            part.requires_grad_(True)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def finetune(
+    model: torch.nn.Module,
+    sequences: Sequence[Sequence[int]],
+    labels: Sequence[int],
+    *,
+    learning_rate: float,
+    steps: int | None = None,
+    epochs: int | None = None,
+    batch_size: int = 32,
+    warm_up: float = 0.1,
+    validation: tuple[Sequence[Sequence[int]], Sequence[int]] | None = None,
+    seed: int = 0,
+    **options,
+) -> pd.DataFrame:
+    """Train a classifier in place: batches of similar length, AdamW, a rate that rises and falls in straight lines.
+
+    Args:
+        model: takes `input_ids` and `attention_mask`, gives logits [batch, labels]; frozen parameters stay.
+        sequences, labels: ids of each text, and its class.
+        learning_rate: the top of the schedule.
+        steps, epochs: how long; exactly one of them.
+        batch_size: texts a step; the last batches of an epoch may have fewer.
+        warm_up: share of the steps in which the rate rises.
+        validation: sequences and labels whose loss is measured for each row of the history.
+        seed: for order and dropout.
+        options: more of `training.fit`, such as `log_every`, `patience` or `checkpoint`.
+
+    Returns:
+        The history of `training.fit`; its `epoch` counts the passes over these texts.
+
+    Raises:
+        CourseError: both or none of steps and epochs are given, labels do not fit, nothing can learn, and as in `fit`.
+    """
+    check_arguments(model, labels, steps, epochs)
+    per_epoch = len(classifier.epochs_by_length(sequences, labels, batch_size=batch_size, epochs=1))
+    epochs = epochs or -(-steps // per_epoch)
+    order = classifier.epochs_by_length(sequences, labels, batch_size=batch_size, epochs=epochs, seed=seed)[:steps]
+    if validation is not None:  # its indices go on behind those for training
+        held_out = classifier.epochs_by_length(*validation, batch_size=batch_size, epochs=1)
+        options["validation"] = [[len(sequences) + i for i in group] for group in held_out]
+        sequences, labels = [*sequences, *validation[0]], [*labels, *validation[1]]
+    history = training.fit(
+        model,
+        order,
+        loss=classifier.loss,
+        epochs=1,
+        batch_size=1,
+        shuffle=False,
+        collate=classifier.collator(sequences, labels),
+        optimizer=lambda parameters: torch.optim.AdamW(
+            [p for p in parameters if p.requires_grad], lr=learning_rate, weight_decay=0.0
+        ),
+        scheduler=partial(training.rise_and_fall, share=warm_up),
+        seed=seed,
+        **options,
+    )
+    history["epoch"] = history["step"] / per_epoch
+    return history
+
+
+def check_arguments(model: torch.nn.Module, labels: Sequence[int], steps: int | None, epochs: int | None) -> None:
+    """Raise a CourseError for the first of finetune's arguments that makes no sense."""
+    if (steps is None) == (epochs is None):
+        raise CourseError("Give either steps or epochs, and not both.")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise CourseError("All parameters are frozen, so nothing can learn; `freeze(model, 0)` frees the head.")
+    classifier.check_labels(labels)
+    names = getattr(model, "labels", ())
+    for number, label in enumerate(labels):
+        if names and label >= len(names):
+            known = ", ".join(f"{i} ({name})" for i, name in enumerate(names))
+            raise CourseError(
+                f"Label {number} is {label}, but the model knows {known}; make it with the names of all classes."
+            )
+
+
+def predict(
+    model: BertClassifier, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None
+) -> np.ndarray:
+    """P(class | text): [texts, labels]. A long text is read in windows, whose logits are averaged.
+
+    Args:
+        model: its `labels` name the columns.
+        tokenizer: the one that the model was trained with.
+        texts: a list, not one string.
+        max_length: pieces that the model reads at once; the tokenizer's own bound if not given.
+
+    Raises:
+        CourseError: `texts` is one string or empty.
+    """
+    if isinstance(texts, str) or len(texts) == 0:
+        raise CourseError("predict wants a list with at least one text, such as [text].")
+    read = [windows_of(tokenizer, text, max_length) for text in texts]
+    logits = classifier.logits(model, [ids for one in read for ids in one])  # [windows, labels]
+    ends = np.cumsum([len(one) for one in read])
+    means = [logits[end - len(one) : end].mean(axis=0) for one, end in zip(read, ends, strict=True)]
+    return torch.tensor(np.array(means)).softmax(dim=-1).numpy()

@@ -1,0 +1,67 @@
+"""Summaries made of a text's own sentences.
+
+Built and explained in chapter 11. Floor 2 of the package.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmtutor import text
+from lmtutor.runtime import CourseError
+
+
+def similarity(sentences: Sequence[str]) -> np.ndarray:
+    """Words that two sentences share over ln of their lengths (Mihalcea and Tarau, 2004): [sentences, sentences].
+
+    The diagonal is 0: no sentence speaks for itself.
+    """
+    words = [set(text.words(sentence.lower())) for sentence in sentences]
+    weights = np.zeros((len(words), len(words)))
+    for i, first in enumerate(words):
+        for j, second in enumerate(words[:i]):
+            size = math.log(max(len(first), 1)) + math.log(max(len(second), 1))
+            weights[i, j] = weights[j, i] = len(first & second) / size if size > 0 else 0.0
+    return weights
+
+
+def page_rank(weights: np.ndarray, damping: float = 0.85, tolerance: float = 1e-10) -> np.ndarray:
+    """How often a reader is at each node who follows a link with probability `damping` and else jumps anywhere.
+
+    Args:
+        weights: [nodes, nodes], of the link from each row's node to each column's, none below 0. From a node without
+            links the reader jumps anywhere.
+        damping: between 0 and 1 (Brin and Page, 1998).
+        tolerance: ends the repetition once the sum of changes is smaller.
+
+    Returns:
+        Probabilities: [nodes].
+
+    Raises:
+        CourseError: the matrix is not square, is empty, or has negative weights.
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.size or (weights < 0).any():
+        raise CourseError(f"PageRank needs a square matrix of weights from 0 up, not one of shape {weights.shape}.")
+    nodes, sums = len(weights), weights.sum(axis=1, keepdims=True)
+    follow = np.divide(weights, sums, out=np.full_like(weights, 1 / nodes), where=sums > 0)  # rows sum to 1
+    rank = np.full(nodes, 1 / nodes)
+    while True:
+        new = damping * rank @ follow + (1 - damping) / nodes
+        if np.abs(new - rank).sum() < tolerance:
+            return new
+        rank = new
+
+
+def text_rank(sentences: Sequence[str], damping: float = 0.85) -> np.ndarray:
+    """How central each sentence is: PageRank over the sentences' similarities: [sentences]."""
+    return page_rank(similarity(sentences), damping)
+
+
+def extract(sentences: Sequence[str], scores: Sequence[float], count: int) -> str:
+    """The `count` sentences with the highest scores, in the order of the text; of equals, the earlier."""
+    best = sorted(range(len(sentences)), key=lambda i: (-scores[i], i))[:count]
+    return " ".join(sentences[i] for i in sorted(best))

@@ -1,0 +1,181 @@
+"""Names in a text as tags: spans to BIO tags and back, labels for pieces of words, the best legal sequence of tags.
+
+Built and explained in chapter 11. Floor 2 of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lmtutor import text as words_and_sentences
+from lmtutor.batches import IGNORED
+from lmtutor.runtime import CourseError
+
+OUTSIDE = "O"
+
+
+class Span(NamedTuple):
+    """A name: the places from `start` up to, and without, `end`, and what kind of thing it names."""
+
+    start: int
+    end: int
+    type: str
+
+
+class Sentence(NamedTuple):
+    """A sentence of a longer text, with its names."""
+
+    text: str
+    start: int  # where it begins in the longer text
+    spans: list[Span]  # in characters of the sentence
+    numbers: list[int]  # which of the longer text's names these are
+
+
+def tags_of(spans: Iterable[Span], length: int) -> list[str]:
+    """Spans as BIO tags: B-TYPE at the first place of each, I-TYPE at the others, O elsewhere.
+
+    Args:
+        spans: (start, end, type), in places (words, characters ...).
+        length: number of places.
+
+    Raises:
+        CourseError: a span is empty or leaves the text, or two overlap: BIO cannot write such down.
+    """
+    tags = [OUTSIDE] * length
+    for start, end, kind in spans:
+        if not 0 <= start < end <= length:
+            raise CourseError(f"The span {start} to {end} does not lie in a text of {length} places.")
+        if any(tag != OUTSIDE for tag in tags[start:end]):
+            raise CourseError(f"The span {start} to {end} overlaps another one; one BIO tag a place can hold only one.")
+        tags[start:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - start - 1)]
+    return tags
+
+
+def spans_of(tags: Sequence[str], strict: bool = False) -> list[Span]:
+    """BIO tags as spans.
+
+    Args:
+        tags: "O", "B-TYPE" or "I-TYPE".
+        strict: what becomes of an I- that continues nothing of its type: it begins a name (as the script of CoNLL-2000
+            has it, and `seqeval` by default), or with `strict` it is left out (`seqeval`'s strict mode with IOB2).
+
+    Raises:
+        CourseError: a tag is none of these.
+    """
+    found: list[Span] = []
+    start, kind = 0, None  # of the name under way
+    for place, tag in enumerate([*tags, OUTSIDE]):
+        prefix, _, name = tag.partition("-")
+        if prefix not in ("B", "I", "O") or (prefix == "O") != (not name):
+            raise CourseError(f"Tag {place} is {tag!r}; a tag is O, or B- or I- and a type, such as B-PERSON.")
+        goes_on = prefix == "I" and name == kind
+        if kind is not None and not goes_on:
+            found.append(Span(start, place, kind))
+            kind = None
+        if prefix == "B" or (prefix == "I" and not goes_on and not strict):
+            start, kind = place, name
+    return found
+
+
+def may_follow(tag: str, before: str = OUTSIDE) -> bool:
+    """Whether a tag may stand behind another one; at the beginning the one before is O."""
+    return not tag.startswith("I-") or before[2:] == tag[2:]
+
+
+def best_legal(scores: np.ndarray, tags: Sequence[str]) -> list[str]:
+    """The legal sequence of tags with the largest sum of scores, found step by step (Viterbi, 1967).
+
+    Args:
+        scores: [places, tags], such as log-probabilities.
+        tags: the names of the columns; O must be among them.
+    """
+    if len(scores) == 0:
+        return []
+    moves = np.where([[may_follow(tag, before) for tag in tags] for before in tags], 0.0, -np.inf)  # [before, tag]
+    best = scores[0] + moves[list(tags).index(OUTSIDE)]  # [tags], of the best way that ends in each
+    came_from = []
+    for row in scores[1:]:
+        ways = best[:, None] + moves  # [before, tag]
+        came_from.append(ways.argmax(axis=0))
+        best = ways.max(axis=0) + row
+    path = [int(best.argmax())]
+    for step in reversed(came_from):
+        path.append(int(step[path[-1]]))
+    return [tags[i] for i in reversed(path)]
+
+
+def places_of(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
+    """Where each word stands in its text: (start, end) in characters.
+
+    Raises:
+        CourseError: a word does not stand in the text behind the one before.
+    """
+    places, at = [], 0
+    for word in words:
+        start = text.find(word, at)
+        if start < 0:
+            raise CourseError(f"The word {word!r} does not stand in the text where it should.")
+        at = start + len(word)
+        places.append((start, at))
+    return places
+
+
+def word_spans(spans: Iterable[Span], places: Sequence[tuple[int, int]]) -> list[Span]:
+    """Spans in characters as spans in words.
+
+    Raises:
+        CourseError: a span does not begin and end where words do.
+    """
+    starts = {start: i for i, (start, _) in enumerate(places)}
+    ends = {end: i + 1 for i, (_, end) in enumerate(places)}
+    found = []
+    for start, end, kind in spans:
+        if start not in starts or end not in ends:
+            raise CourseError(f"The span of characters {start} to {end} does not begin and end where words do.")
+        found.append(Span(starts[start], ends[end], kind))
+    return found
+
+
+def label_pieces(
+    offsets: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]], labels: Sequence[int]
+) -> list[int]:
+    """A label for each piece: that of the word which it begins; IGNORED for other pieces and for special tokens.
+
+    Args:
+        offsets: (start, end) of each piece in characters, as a tokenizer gives them; special tokens have (0, 0).
+        places: (start, end) of each word.
+        labels: of each word.
+    """
+    by_start = {start: label for (start, _), label in zip(places, labels, strict=True)}
+    return [by_start.get(start, IGNORED) if end > start else IGNORED for start, end in offsets]
+
+
+def first_pieces(offsets: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]]) -> list[int | None]:
+    """Of each word the number of the piece that begins it; None if the tokenizer left the word out or cut it off."""
+    by_start = {start: i for i, (start, end) in reversed(list(enumerate(offsets))) if end > start}
+    return [by_start.get(start) for start, _ in places]
+
+
+def split(text: str, entities: Sequence[Mapping]) -> list[Sentence]:
+    """The sentences of a text, each with its names.
+
+    Args:
+        text: running text.
+        entities: dicts with start, end (characters of the text) and type, in the order of the text.
+
+    Raises:
+        CourseError: a name does not lie within one sentence.
+    """
+    found = []
+    sentences = words_and_sentences.split_sentences(text)
+    places = places_of(text, sentences)
+    for sentence, (start, end) in zip(sentences, places, strict=True):
+        inside = [i for i, e in enumerate(entities) if start <= e["start"] and e["end"] <= end]
+        spans = [Span(entities[i]["start"] - start, entities[i]["end"] - start, entities[i]["type"]) for i in inside]
+        found.append(Sentence(sentence, start, spans, inside))
+    if sum(len(sentence.spans) for sentence in found) != len(entities):
+        raise CourseError("A name does not lie within one sentence of its text.")
+    return found

@@ -1,0 +1,123 @@
+"""Plausible wrong answers to the exercises of chapter 12."""
+
+import statistics
+
+import numpy as np
+
+
+def measured(measure, rates, seeds):
+    return {rate: [measure(rate, seed) for seed in seeds] for rate in rates}
+
+
+def tuned_with(choose, report=lambda pairs: statistics.mean(test for _, test in pairs)):
+    """The experiment with another way of choosing the rate, or of reporting."""
+
+    def tuned(measure, rates, seeds):
+        found = measured(measure, rates, seeds)
+        best = max(rates, key=lambda rate: choose(found[rate]))
+        return best, report(found[best])
+
+    return tuned
+
+
+def validation_mean(pairs):
+    return statistics.mean(validation for validation, _ in pairs)
+
+
+def each_seed_its_own(measure, rates, seeds):
+    best = [max(((measure(rate, seed), rate) for rate in rates), key=lambda pair: pair[0][0]) for seed in seeds]
+    return best[0][1], statistics.mean(test for (_, test), _ in best)
+
+
+def four_bits_with(scale=lambda block: max(map(abs, block)), rounded=None, end=lambda level, scale: scale * level):
+    def four_bits(block, levels):
+        s = scale(block)
+        pick = rounded or (lambda x, levels: min(levels, key=lambda level: abs(x - level)))
+        return [end(pick(x / s, levels), s) for x in block]
+
+    return four_bits
+
+
+def below(x, levels):
+    return max([level for level in levels if level <= x + 1e-12], default=levels[0])
+
+
+def merged_with(scale=lambda alpha, a, b: alpha / len(a), product=lambda a, b: b @ a, start=lambda w: w):
+    def merged(weight, a, b, alpha):
+        w, a, b = np.array(weight), np.array(a), np.array(b)
+        return (start(w) + scale(alpha, a, b) * product(a, b)).tolist()
+
+    return merged
+
+
+WRONG = {
+    "adapt.fleet": {
+        "the base a task": lambda parameters, learned, tasks: (tasks * parameters, tasks * (parameters + learned)),
+        "no base": lambda parameters, learned, tasks: (tasks * parameters, tasks * learned),
+        "one change": lambda parameters, learned, tasks: (tasks * parameters, parameters + learned),
+        "a base besides the copies": lambda parameters, learned, tasks: (
+            parameters + tasks * parameters,
+            parameters + tasks * learned,
+        ),
+        "the wrong way round": lambda parameters, learned, tasks: (parameters + tasks * learned, tasks * parameters),
+    },
+    "adapt.break_even_rank": {
+        "the largest rank": lambda rows, columns: min(rows, columns),
+        "equally large": lambda rows, columns: rows * columns // (rows + columns),
+        "no whole number": lambda rows, columns: rows * columns / (rows + columns),
+        "rounded up": lambda rows, columns: -(-rows * columns // (rows + columns)),
+        "one of the two": lambda rows, columns: rows * columns // rows,
+        "both square": lambda rows, columns: rows * columns // (2 * max(rows, columns)),
+    },
+    "adapt.kept_share": {
+        "not squared": lambda singular_values, rank: (
+            sum(sorted(singular_values, reverse=True)[:rank]) / sum(singular_values)
+        ),
+        "the first ones": lambda singular_values, rank: (
+            sum(v**2 for v in singular_values[:rank]) / sum(v**2 for v in singular_values)
+        ),
+        "the smallest ones": lambda singular_values, rank: (
+            sum(v**2 for v in sorted(singular_values)[:rank]) / sum(v**2 for v in singular_values)
+        ),
+        "what is lost": lambda singular_values, rank: (
+            sum(v**2 for v in sorted(singular_values, reverse=True)[rank:]) / sum(v**2 for v in singular_values)
+        ),
+        "the root": lambda singular_values, rank: (
+            (sum(v**2 for v in sorted(singular_values, reverse=True)[:rank]) / sum(v**2 for v in singular_values))
+            ** 0.5
+        ),
+        "how many": lambda singular_values, rank: rank / len(singular_values),
+    },
+    "adapt.merged": {
+        "no scale": merged_with(scale=lambda alpha, a, b: 1.0),
+        "alpha alone": merged_with(scale=lambda alpha, a, b: alpha),
+        "the root of the rank": merged_with(scale=lambda alpha, a, b: alpha / len(a) ** 0.5),
+        "the change alone": merged_with(start=lambda w: 0 * w),
+        "rows of B": merged_with(scale=lambda alpha, a, b: alpha / len(b)),
+        "A times B": merged_with(product=lambda a, b: (a @ b) if a.shape[1] == b.shape[0] else b @ a),
+        "element by element": merged_with(product=lambda a, b: b * a.T),
+    },
+    "adapt.tuned": {
+        "chosen by the test split": tuned_with(lambda pairs: statistics.mean(test for _, test in pairs)),
+        "chosen by one seed": tuned_with(lambda pairs: max(validation for validation, _ in pairs)),
+        "chosen by the worst seed": tuned_with(lambda pairs: min(validation for validation, _ in pairs)),
+        "chosen by the median": tuned_with(lambda pairs: statistics.median(validation for validation, _ in pairs)),
+        "the median reported": tuned_with(validation_mean, lambda pairs: statistics.median(test for _, test in pairs)),
+        "chosen by both splits": tuned_with(lambda pairs: statistics.mean(v + t for v, t in pairs)),
+        "validation reported": tuned_with(validation_mean, validation_mean),
+        "the best seed reported": tuned_with(validation_mean, lambda pairs: max(test for _, test in pairs)),
+        "a rate for each seed": each_seed_its_own,
+        "the score alone": lambda measure, rates, seeds: tuned_with(validation_mean)(measure, rates, seeds)[::-1],
+    },
+    "adapt.four_bits": {
+        "not absolute": four_bits_with(scale=lambda block: max(block)),
+        "no scale": four_bits_with(scale=lambda block: 1.0),
+        "levels": four_bits_with(end=lambda level, scale: level),
+        "the level below": four_bits_with(rounded=below),
+        "scaled by the spread": four_bits_with(scale=lambda block: max(block) - min(block) or 1.0),
+        "codes": lambda block, levels: [
+            min(range(len(levels)), key=lambda i: abs(x - max(map(abs, block)) * levels[i])) for x in block
+        ],
+        "rounded off": lambda block, levels: [round(x) for x in block],
+    },
+}

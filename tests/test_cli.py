@@ -248,7 +248,8 @@ def test_ctrl_c_ends_the_kernel_too(tmp_path):
         "import time; time.sleep(600)",
     )
     code = (
-        "import sys, pathlib; from lmtutor import cli, execute; "
+        "import signal, sys, pathlib; from lmtutor import cli, execute; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored where tests run in the background
         f"execute.folder = lambda: pathlib.Path({str(tmp_path / 'chapters')!r}); sys.exit(cli.main(['run']))"
     )
     process = subprocess.Popen(

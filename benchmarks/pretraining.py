@@ -31,6 +31,7 @@ SEEDS, STEPS, LENGTH = (0, 1), 1200, 48  # of the comparison: pairs of at most 4
 SMALL = {"hidden_size": 64, "learning_rate": 5e-3, "corpora": ["reviews"]}  # what it has smaller than the chapter
 JOBS = 2  # at once, on one thread each
 NAME = "mini_bert"
+ENCODERS = ("minilm", NAME)  # whose vectors are probed and whose speed is measured
 
 
 class CausalBert(bert.Bert):
@@ -240,7 +241,7 @@ def write_comparison(found: dict[tuple[str, int], dict[str, float]]) -> None:
 def real(_) -> None:
     """A linear classifier on the mean vector of each sentence of SST-2."""
     corpus, rows = lm.load("sst2"), []
-    for name in pretrained.MODELS:
+    for name in ENCODERS:
         folder = pretrained.folder(name)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         trained = bert.load(folder).eval()
@@ -275,7 +276,7 @@ def speed(_) -> None:
     torch.set_num_threads(1)  # so that processor time is what the work takes, whatever runs beside it
     generator, rows, turns = torch.Generator().manual_seed(0), [], 21
     full, half = torch.full((8,), 64), torch.randint(8, 65, (8,), generator=generator)
-    for name in pretrained.MODELS:
+    for name in ENCODERS:
         folder = pretrained.folder(name)
         models = bert.load(folder).eval(), BertModel.from_pretrained(folder, attn_implementation="sdpa").eval()
         vocab_size = models[0].embedding.tokens.num_embeddings

@@ -99,6 +99,11 @@ def by_length(lengths: Sequence[int], batch_size: int, *, seed: int = 0, pool: i
     return batches
 
 
+def epochs_by_length(lengths: Sequence[int], batch_size: int, epochs: int, *, seed: int = 0) -> list[list[int]]:
+    """The batches of `by_length` for several epochs, one epoch after the other, each drawn anew."""
+    return [batch for epoch in range(epochs) for batch in by_length(lengths, batch_size, seed=1000 * seed + epoch)]
+
+
 def padding_share(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
     """The share of padding in the rectangles that these batches fill, between 0 and 1."""
     tokens = sum(lengths[index] for batch in batches for index in batch)

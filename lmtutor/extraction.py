@@ -53,12 +53,9 @@ def train(
         seed: for order and dropout.
         options: more of `training.fit`.
     """
-    order = [
-        batch for epoch in range(epochs) for batch in batches.by_length(lengths, batch_size, seed=1000 * seed + epoch)
-    ]
     return training.fit(
         model,
-        order,
+        batches.epochs_by_length(lengths, batch_size, epochs, seed=seed),
         loss=loss,
         epochs=1,
         batch_size=1,

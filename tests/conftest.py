@@ -35,3 +35,19 @@ def realdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} does not exist; set LMTUTOR_DATA_DIR to the folder that holds it")
     return folder.resolve()
+
+
+@pytest.fixture
+def local(tmp_path, monkeypatch):
+    """The source is a local folder, still empty."""
+    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
+    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def real(realdata, monkeypatch):
+    """The source is the folder of real data sets."""
+    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
+    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(realdata))
+    return realdata

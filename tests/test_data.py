@@ -27,22 +27,6 @@ WIKITEXT = {"wiki.train.tokens": " = A = \n\n a b \n", "wiki.valid.tokens": " c 
 
 
 @pytest.fixture
-def local(tmp_path, monkeypatch):
-    """The source is a local folder, still empty."""
-    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
-    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def real(realdata, monkeypatch):
-    """The source is the folder of real data sets."""
-    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
-    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(realdata))
-    return realdata
-
-
-@pytest.fixture
 def hub(tmp_path, monkeypatch):
     """The source is the hub; returns a function that points a data set's entry to a folder laid out as on the hub."""
     monkeypatch.setenv("LMTUTOR_SOURCE", "hub")

@@ -9,20 +9,6 @@ from lmtutor import answering, readers, tagging
 from lmtutor.runtime import CourseError
 
 
-@pytest.fixture
-def local(tmp_path, monkeypatch):
-    """The source is a local folder, still empty."""
-    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
-    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def real(realdata, monkeypatch):
-    monkeypatch.setenv("LMTUTOR_SOURCE", "local")
-    monkeypatch.setenv("LMTUTOR_DATA_DIR", str(realdata))
-
-
 def written(folder, **files):
     folder.mkdir(exist_ok=True)
     for name, content in files.items():

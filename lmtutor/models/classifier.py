@@ -100,10 +100,7 @@ def epochs_by_length(
     if len(sequences) != len(labels):
         raise CourseError(f"There are {len(sequences):,} texts but {len(labels):,} labels; each text needs one.")
     check_labels(labels)
-    lengths = [len(sequence) for sequence in sequences]
-    return [
-        batch for epoch in range(epochs) for batch in batches.by_length(lengths, batch_size, seed=1000 * seed + epoch)
-    ]
+    return batches.epochs_by_length([len(sequence) for sequence in sequences], batch_size, epochs, seed=seed)
 
 
 def collator(

@@ -15,10 +15,10 @@ CODE := lmtutor tests tools benchmarks data
 AS_STORED := LMTUTOR_PROFILE=quick LMTUTOR_SOURCE=embedded LMTUTOR_DATA_DIR= LMTUTOR_DEVICE=cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test run store format doctor proof bench clean
+.PHONY: help venv lab test run store format doctor proof bench scoreboard clean
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 venv: $(VENV)/venv.stamp ## make the virtual environment .venv, with nothing in it yet
 
@@ -66,9 +66,13 @@ proof: $(VENV)/test.stamp ## run all proofs of equality, and list them in chapte
 	@echo "Running every test that proves something of ours equal to the library ..."
 	@HF_HUB_OFFLINE=1 PYTHONPATH=tests $(PY) -m pytest tests -m proof -p proofs
 
-bench: $(VENV)/test.stamp ## measure speed and memory into benchmarks/results/ [ONLY=ngram]
-	@echo "Running $(if $(ONLY),the benchmark $(ONLY),all benchmarks); this takes minutes ..."
-	@for file in benchmarks/$(if $(ONLY),$(ONLY),*).py; do echo "== $$file"; $(PY) "$$file" || exit 1; done
+bench: $(VENV)/test.stamp ## measure speed and memory into benchmarks/: results/, BENCH.md [ONLY=ngram]
+	@echo "Running $(if $(ONLY),the benchmark $(ONLY),all benchmarks); this takes minutes, and the machine should do nothing else ..."
+	@$(PY) benchmarks/run.py bench $(ONLY)
+
+scoreboard: $(VENV)/test.stamp ## what the models reach on real data: results/, SCOREBOARD.md [ONLY=gpt]
+	@echo "Running $(if $(ONLY),$(ONLY),everything) on real data; all of it takes two cores 50 minutes ..."
+	@LMTUTOR_PROFILE=$(PROFILE) $(PY) benchmarks/run.py scoreboard $(ONLY)
 
 clean: ## delete runs/ and caches (delete .venv by hand to install afresh)
 	@echo "Deleting runs/, build/, dist/ and caches ..."

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measure import comparison, in_turns, middle, ratios, score
 from safetensors.torch import save_file
 from torch.profiler import ProfilerActivity, profile
 from transformers import AutoTokenizer, BertForSequenceClassification
@@ -111,15 +112,9 @@ def train(model, sequences, labels, *, rate: float, steps: int, cfg, seed: int, 
         mean, count = classifier.loss(net, batch)
         return mean + 0.5 * penalty(model), count
 
-    epochs = -(-steps * cfg.batch_size // len(sequences))
-    return training.fit(
-        model,
-        classifier.epochs_by_length(sequences, labels, batch_size=cfg.batch_size, epochs=epochs, seed=seed)[:steps],
-        loss=loss, epochs=1, batch_size=1, shuffle=False, collate=classifier.collator(sequences, labels),
-        optimizer=lambda parameters: torch.optim.AdamW(
-            [p for p in parameters if p.requires_grad], lr=rate, weight_decay=0.0
-        ),
-        scheduler=partial(training.rise_and_fall, share=cfg.warm_up), seed=seed, progress=False,
+    return training.fit_by_length(
+        model, [len(one) for one in sequences], classifier.collator(sequences, labels), loss,
+        learning_rate=rate, steps=steps, batch_size=cfg.batch_size, warm_up=cfg.warm_up, seed=seed, progress=False,
         on_step=lambda step, _: model.base_model.update_and_allocate(step),
     )  # fmt: skip
 
@@ -183,8 +178,7 @@ def hidden_words(tokenizer, count: int = 300):
         for document in lm.load("harbour", "validation")["text"]
     ]
     found = pretraining.stretches(documents, 96)[:count]
-    special = {name: getattr(tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
-    collate = pretraining.Collate(found, len(tokenizer), pairs=False, **special)
+    collate = pretraining.Collate(found, len(tokenizer), pairs=False, **pretraining.special_ids(tokenizer))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return [collate(found[i : i + 50]) for i in range(0, len(found), 50)]
@@ -397,32 +391,39 @@ def real(cfg, cache) -> None:
     }
     steps = -(-len(data["train"]) // cfg.batch_size)
     rows = []
+    scored = []
     for title, (method, options, rate) in REAL.items():
-        seed_everything(0)
-        model = prepared(bert.BertClassifier(bert.load(folder), ["bad", "good"]), method, steps, **options)
-        learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        folders = {"checkpoint": cache / f"real-{method}", "log_every": 20} if cache else {}
-        history = train(model, *sides["train"], rate=rate, steps=steps, cfg=cfg, seed=0, **folders)
-        score = accuracy(model, *sides["test"])
+        accuracies, seconds = [], []
+        for seed in SEEDS[:3]:
+            seed_everything(seed)
+            model = prepared(bert.BertClassifier(bert.load(folder), ["bad", "good"]), method, steps, **options)
+            learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
+            folders = {"checkpoint": cache / f"real-{method}-{seed}", "log_every": 20} if cache else {}
+            history = train(model, *sides["train"], rate=rate, steps=steps, cfg=cfg, seed=seed, **folders)
+            accuracies.append(accuracy(model, *sides["test"]))
+            seconds.append(history["seconds"].iloc[-1])
+            print(title, seed, accuracies[-1], seconds[-1], flush=True)
         rows.append(
             {
                 "what learns": title,
                 "parameters": learning,
                 "learning rate": rate,
-                "accuracy, %": round(score, 1),
-                "seconds": round(history["seconds"].iloc[-1]),
+                "accuracy, %": round(statistics.mean(accuracies), 1),
+                "± (s.d.)": round(statistics.stdev(accuracies), 1),
+                "seconds": round(statistics.median(seconds)),
             }
         )
-        print(rows[-1], flush=True)
+        scored.append(score("12", "SST-2, sentences", f"MiniLM, {title}, 1 pass", "accuracy, %", accuracies))
     results.record(
         "adapters_real",
         rows,
-        about="MiniLM on the 6,920 sentences of SST-2, 1 epoch in batches of 32, one seed, learning rates as "
-        f"customary and not tuned: accuracy on the 1,821 test sentences; {torch.get_num_threads()} thread(s), with "
-        f"other work beside it.",
-        command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/adapters.py real",
+        about="MiniLM on the 6,920 sentences of SST-2, 1 epoch in batches of 32, learning rates as customary and not "
+        "tuned: accuracy on the 1,821 test sentences, mean and standard deviation over the seeds; seconds are the "
+        f"median of a training, {torch.get_num_threads()} thread(s).",
+        command="make scoreboard ONLY=adapters",
         packages=PACKAGES,
-        seeds=[0],
+        seeds=list(SEEDS[:3]),
+        scores=scored,
     )
 
 
@@ -467,7 +468,10 @@ def batch_of(tokenizer):
     return batches.pad(finetuning.encode(tokenizer, lm.load("reviews")["train"]["text"][:16]))
 
 
-WAYS = ("LoRA, ours", "LoRA, peft", "all weights, ours", "all weights, transformers")
+LORA = "LoRA, ours"
+WAYS = (LORA, "LoRA, peft", "all weights, ours", "all weights, transformers")
+BESIDE = {"LoRA, peft": 1.05, "all weights, ours": 1, "all weights, transformers": 1}  # at most so many times theirs
+STEPS, READINGS, PROCESSES = 25, 40, 3  # turns
 
 
 def peak(way: str) -> None:
@@ -481,22 +485,34 @@ def peak(way: str) -> None:
 
 def memory(cfg, _) -> None:
     """Each way in processes of its own."""
-    rows = []
-    for way in WAYS:
-        command = [sys.executable, __file__, "peak", "--way", way]
-        runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
-        peaks = [json.loads(one.strip().splitlines()[-1]) / 1e6 for one in runs]
-        row = {"training": way, "peak MB": round(statistics.median(peaks))}
-        rows.append(row | {"lowest to highest": f"{min(peaks):.0f} to {max(peaks):.0f}"})
-        print(rows[-1], flush=True)
+    peaks = {way: [] for way in WAYS}
+    for _ in range(PROCESSES):
+        for way in WAYS:
+            command = [sys.executable, __file__, "peak", "--way", way]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            peaks[way].append(json.loads(said.strip().splitlines()[-1]) / 1e6)
+    rows = [
+        {
+            "training": way,
+            "peak MB": round(statistics.median(found)),
+            "lowest to highest": f"{min(found):.0f} to {max(found):.0f}",
+        }
+        for way, found in peaks.items()
+    ]
+    what = "memory of LoRA's training"
     results.record(
         "adapters_memory",
         rows,
         about="MiniLM, LoRA of rank 8 in queries and values or all weights: peak memory of a process that loads the "
-        "model and makes three training steps with 16 reviews, median of two processes.",
-        command="python benchmarks/adapters.py memory",
+        f"model and makes three training steps with 16 reviews, median of {PROCESSES} processes.",
+        command="make bench ONLY=adapters",
         packages=PACKAGES,
+        comparisons=[
+            comparison("12", what, other, ratios(peaks[LORA], peaks[other]), "times its memory", at_most=most)
+            for other, most in BESIDE.items()
+        ],
     )
+    print(results.markdown("adapters_memory"))
 
 
 def speed(cfg, _) -> None:
@@ -504,65 +520,52 @@ def speed(cfg, _) -> None:
 
     logging.set_verbosity_error()
     folder = pretrained.folder("minilm")
-    batch, turns = batch_of(AutoTokenizer.from_pretrained(folder)), 5
+    batch = batch_of(AutoTokenizer.from_pretrained(folder))
     steppers = {way: stepper(way, str(folder)) for way in WAYS}
-    taken = {way: [] for way in WAYS}
-    for turn in range(turns + 1):
-        for way, step in steppers.items():
-            with Stopwatch() as watch:
-                step(batch)
-            if turn:  # the first one warms up
-                taken[way].append(watch.seconds)
-    rows = []
-    for way in WAYS:
-        ratios = [other / own for own, other in zip(taken[WAYS[0]], taken[way], strict=True)]
-        rows.append(
-            {
-                "training": way,
-                "ms a step": round(1000 * statistics.median(taken[way])),
-                "times ours": round(statistics.median(ratios), 2),
-                "lowest to highest": f"{min(ratios):.2f} to {max(ratios):.2f}",
-            }
-        )
-        print(rows[-1], flush=True)
+    taken = in_turns({way: partial(step, batch) for way, step in steppers.items()}, STEPS)
+    what = "a step of LoRA's training"
     results.record(
         "adapters_speed",
-        rows,
-        about=f"MiniLM, LoRA of rank 8 in queries and values or all weights: a training step with 16 reviews, in "
+        timed("training", taken, LORA, "times ours"),
+        about=f"MiniLM, LoRA of rank 8 in queries and values or all weights: a training step with 16 reviews, {STEPS} "
         f"turns; {torch.get_num_threads()} thread(s).",
-        command="python benchmarks/adapters.py speed",
+        command="make bench ONLY=adapters",
         packages=PACKAGES,
+        comparisons=[
+            comparison("12", what, other, ratios(taken[LORA], taken[other]), "times its time", at_most=most)
+            for other, most in BESIDE.items()
+        ],
     )
-    models = {"the base": "all weights, ours", "LoRA, not merged": "LoRA, ours", "LoRA, merged": "merged"}
-    calls = {name: minilm(way, str(folder)) for name, way in models.items()}
-    taken = {name: [] for name in calls}
+    print(results.markdown("adapters_speed"))
+    models = {"the base": "all weights, ours", "LoRA, not merged": LORA, "LoRA, merged": "merged"}
+    calls = {}
+    for name, way in models.items():
+        model, logits = minilm(way, str(folder))
+        model.eval()
+        calls[name] = partial(logits, batch)
     with torch.no_grad():
-        for turn in range(2 * turns + 1):
-            for name, (model, logits) in calls.items():
-                model.eval()
-                with Stopwatch() as watch:
-                    logits(batch)
-                if turn:
-                    taken[name].append(watch.seconds)
-    rows = []
-    for name in calls:
-        ratios = [other / own for own, other in zip(taken["the base"], taken[name], strict=True)]
-        rows.append(
-            {
-                "inference": name,
-                "ms": round(1000 * statistics.median(taken[name])),
-                "times the base": round(statistics.median(ratios), 2),
-                "lowest to highest": f"{min(ratios):.2f} to {max(ratios):.2f}",
-            }
-        )
-        print(rows[-1], flush=True)
+        taken = in_turns(calls, READINGS)
+    merged = ratios(taken["LoRA, merged"], taken["the base"])
     results.record(
         "adapters_inference",
-        rows,
-        about=f"MiniLM reads 16 reviews, in turns; {torch.get_num_threads()} thread(s).",
-        command="python benchmarks/adapters.py speed",
+        timed("inference", taken, "the base", "times the base"),
+        about=f"MiniLM reads 16 reviews, {READINGS} turns; {torch.get_num_threads()} thread(s).",
+        command="make bench ONLY=adapters",
         packages=PACKAGES,
+        # Equal, that is: as equal as 5 % of noise can tell.
+        comparisons=[comparison("12", "reading with LoRA merged", "the base", merged, "times its time", at_most=1.05)],
     )
+    print(results.markdown("adapters_inference"))
+
+
+def timed(title: str, taken: dict[str, list[float]], base: str, times: str) -> list[dict]:
+    """A row for each way: milliseconds, and how many times those of the base."""
+    rows = []
+    for way, seconds in taken.items():
+        longer = ratios(seconds, taken[base])
+        row = {title: way, "ms a step" if title == "training" else "ms": round(1000 * statistics.median(seconds))}
+        rows.append(row | {times: round(statistics.median(longer), 2), "middle half": middle(longer)})
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Attention on long texts: what it costs, and which positions still work there.
 
-python benchmarks/attention.py             time and memory over length, each length in a process of its own
+python benchmarks/attention.py cost        time and memory over length, each length in a process of its own
 python benchmarks/attention.py positions   trained on short stretches of the Python reference, tested on long ones
 """
 
@@ -13,6 +13,7 @@ import sys
 import time
 
 import torch
+from measure import band, comparison, ratios
 from torch import nn
 from torch.nn import functional as F
 
@@ -23,7 +24,7 @@ from lmtutor.models.attention import MultiHeadAttention
 from lmtutor.runtime import Stopwatch, seed_everything
 
 LENGTHS = (512, 1024, 2048, 4096)
-HEADS, SIZE, REPETITIONS = 4, 32, 5
+HEADS, SIZE, REPETITIONS, TURNS = 4, 32, 5, 3
 KINDS = {
     "written out": lambda q, k, v: attention.attention(q, k, v)[0],
     "scaled_dot_product_attention": F.scaled_dot_product_attention,
@@ -51,23 +52,35 @@ def measure(kind: str, length: int) -> None:
 
 
 def cost() -> None:
-    rows = []
+    rows, comparisons = [], []
     for length in LENGTHS:
-        row = {"words": length}
+        found = {kind: [] for kind in KINDS}
+        for _ in range(TURNS):
+            for kind in KINDS:
+                command = [sys.executable, __file__, "measure", kind, str(length)]
+                found[kind].append([float(part) for part in subprocess.check_output(command, text=True).split()])
+        row, parts = {"words": length}, {}
         for kind in KINDS:
-            command = [sys.executable, __file__, "measure", kind, str(length)]
-            seconds, mebibytes = map(float, subprocess.check_output(command, text=True).split())
-            row |= {f"{kind}, ms": round(1e3 * seconds, 1), f"{kind}, MiB": round(mebibytes)}
+            parts[kind] = seconds, mebibytes = list(zip(*found[kind], strict=True))
+            row[f"{kind}, ms"] = round(1e3 * statistics.median(seconds), 1)
+            row[f"{kind}, MiB"] = round(statistics.median(mebibytes))
         rows.append(row)
         print(row, flush=True)
+        written, kernel = parts.values()
+        what = f"scaled_dot_product_attention, {length:,} words"
+        for above, below, measure in zip(written, kernel, ("times as fast", "times less memory"), strict=True):
+            comparisons.append(comparison("05", what, "written out", ratios(above, below), measure, digits=1))
     results.record(
         "attention_cost",
         rows,
         about=f"Forward and backward pass of one layer's attention, {HEADS} heads of {SIZE} numbers, float32; median "
-        f"of {REPETITIONS} runs, and growth of the process's peak memory; {torch.get_num_threads()} thread(s).",
+        f"of {REPETITIONS} runs, and growth of the process's peak memory, medians of {TURNS} processes in turns; "
+        f"{torch.get_num_threads()} thread(s).",
         command="make bench ONLY=attention",
         packages=("torch",),
+        comparisons=comparisons,
     )
+    print(results.markdown("attention_cost"))
 
 
 class Model(nn.Module):
@@ -125,11 +138,6 @@ def bits(model: Model, ids: torch.Tensor, length: int) -> float:
     return float(sum(mean * count for mean, count in losses) / sum(count for _, count in losses)) / math.log(2)
 
 
-def band(values: list[float]) -> str:
-    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
-    return low if low == high else f"{low} to {high}"
-
-
 def schemes() -> None:
     corpus = lm.load("pydoc")
     joined = {split: "\n".join(corpus[split]["text"]) for split in corpus}
@@ -165,7 +173,7 @@ if __name__ == "__main__":
         measure(sys.argv[2], int(sys.argv[3]))
     else:
         parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("part", nargs="?", choices=["positions"])
+        parser.add_argument("part", nargs="?", default="cost", choices=["cost", "positions"])
         chosen = parser.parse_args().part
         lm.setup("05")
-        schemes() if chosen else cost()
+        schemes() if chosen == "positions" else cost()

@@ -15,11 +15,12 @@ import os
 import statistics
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from measure import comparison, in_turns, middle, ratios, score
 from transformers import (
     AutoTokenizer,
     BertForSequenceClassification,
@@ -126,16 +127,19 @@ def scores(found: list[dict]) -> dict:
     }
 
 
-def record(cfg, part: str, names: list[dict], settings: list[dict], what: str, seeds=SEEDS) -> None:
-    """Run all settings and write a row for each: its names and its scores."""
+def record(cfg, part: str, names: list[dict], settings: list[dict], what: str, seeds=SEEDS, score_of=None) -> None:
+    """Run all settings and write a row for each: its names and its scores; `score_of` makes a row of the scoreboard."""
     for found in runs_of(settings, seeds):
         results.record(
             f"finetuning_{part}",
             [name | scores(runs) for name, runs in zip(names, found, strict=True)],
             about=f"{what} Accuracy on the test split, mean and standard deviation over the seeds; batches of "
             f"{cfg.batch_size}; seconds are the median of a training, on one thread, with other work beside it.",
-            command=f"python benchmarks/finetuning.py{'' if part == 'curves' else f' {part}'}",
+            command="make scoreboard ONLY=finetuning"
+            if score_of
+            else f"python benchmarks/finetuning.py{'' if part == 'curves' else f' {part}'}",
             packages=PACKAGES,
+            scores=[score_of(runs) for runs in found] if score_of else [],
         )
 
 
@@ -202,7 +206,16 @@ def kinds(cfg) -> None:
 
 def real(cfg) -> None:
     settings = [{"name": MINILM, "corpus": "sst2", "epochs": 1, "least_steps": 1}]
-    record(cfg, "real", [{"model": MINILM}], settings, "Fine-tuning on the sentences of SST-2, 1 epoch.", SEEDS[:3])
+    what = "Fine-tuning on the sentences of SST-2, 1 epoch."
+    record(cfg, "real", [{"model": MINILM}], settings, what, SEEDS[:3], score_of=sst2_score)
+
+
+def sst2_score(runs: list[dict]) -> dict:
+    published = "93.5 (Devlin et al., 2019): BERT-base, which is five times as large, 67,349 phrases, GLUE's test set"
+    accuracies = [one["accuracy"] for one in runs]
+    return score(
+        "10", "SST-2, sentences", "MiniLM, all weights, 1 pass", "accuracy, %", accuracies, published=published
+    )
 
 
 def lengths(cfg) -> None:
@@ -223,69 +236,68 @@ def lengths(cfg) -> None:
     )
 
 
+OURS = "ours, batches by length"
+SPEED = ((MINI, 1024, 9), (MINILM, 128, 5))  # model, reviews, turns
+SAMPLINGS = {"Trainer, random batches": "random", "Trainer, batches by length": "group_by_length"}
+
+
+def training_of(way: str, name: str, cfg, size: int, out: str) -> Callable[[], object]:
+    """A function that fine-tunes a model on the first `size` reviews for an epoch: ours, or that of a Trainer."""
+    data = lm.load("reviews")["train"].select(range(size))
+    folder = pretrained.folder(FOLDERS[name])
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    encoded, labels = finetuning.encode(tokenizer, data["text"]), data["label"]
+    if way == OURS:
+        model = bert.BertClassifier(bert.load(folder), cfg.labels)
+        options = {"learning_rate": 1e-4, "epochs": 1, "batch_size": 32, "progress": False}
+        return lambda: finetuning.finetune(model, encoded, labels, **options)
+    trainer = Trainer(
+        BertForSequenceClassification.from_pretrained(folder, num_labels=2),
+        TrainingArguments(
+            out, num_train_epochs=1, per_device_train_batch_size=32, learning_rate=1e-4, report_to=[],
+            train_sampling_strategy=SAMPLINGS[way], save_strategy="no", disable_tqdm=True, use_cpu=True,
+            logging_strategy="no",
+        ),
+        data_collator=DataCollatorWithPadding(tokenizer),
+        train_dataset=[{"input_ids": ids, "labels": label} for ids, label in zip(encoded, labels, strict=True)],
+    )  # fmt: skip
+    return trainer.train
+
+
 def speed(cfg) -> None:
     """Seconds of an epoch, ours and Trainer's in turns; the same model, batch and schedule."""
     logging.set_verbosity_error()
-    rows = []
-    for name, size, runs in ((MINI, 1024, 5), (MINILM, 256, 3)):
-        data = lm.load("reviews")["train"].select(range(size))
-        folder = pretrained.folder(FOLDERS[name])
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        encoded = finetuning.encode(tokenizer, data["text"])
-        examples = [{"input_ids": ids, "labels": label} for ids, label in zip(encoded, data["label"], strict=True)]
-
-        def ours(folder=folder, encoded=encoded, labels=data["label"]):
-            model = bert.BertClassifier(bert.load(folder), cfg.labels)
-            with Stopwatch() as watch:
-                finetuning.finetune(model, encoded, labels, learning_rate=1e-4, epochs=1, batch_size=32, progress=False)
-            return watch.seconds
-
-        def theirs(sampling, folder=folder, tokenizer=tokenizer, examples=examples):
-            with tempfile.TemporaryDirectory() as out:
-                trainer = Trainer(
-                    BertForSequenceClassification.from_pretrained(folder, num_labels=2),
-                    TrainingArguments(
-                        out, num_train_epochs=1, per_device_train_batch_size=32, learning_rate=1e-4, report_to=[],
-                        train_sampling_strategy=sampling, save_strategy="no", disable_tqdm=True, use_cpu=True,
-                        logging_strategy="no",
-                    ),
-                    data_collator=DataCollatorWithPadding(tokenizer),
-                    train_dataset=examples,
-                )  # fmt: skip
-                with Stopwatch() as watch:
-                    trainer.train()
-            return watch.seconds
-
-        works = {
-            "ours, batches by length": ours,
-            "Trainer, random batches": lambda: theirs("random"),
-            "Trainer, batches by length": lambda: theirs("group_by_length"),
-        }
-        taken = {way: [] for way in works}
-        for _ in range(runs):
-            for way, work in works.items():
-                taken[way].append(work())
-        steps = -(-len(data) // 32)
+    rows, comparisons = [], []
+    for name, size, turns in SPEED:
+        with tempfile.TemporaryDirectory() as out:
+            works = {way: training_of(way, name, cfg, size, out) for way in (OURS, *SAMPLINGS)}
+            taken = in_turns(works, turns)
         for way, seconds in taken.items():
-            ratios = [other / own for own, other in zip(taken["ours, batches by length"], seconds, strict=True)]
+            longer = ratios(seconds, taken[OURS])
             rows.append(
                 {
                     "model": name,
                     "training": way,
-                    "ms a step": round(1000 * statistics.median(seconds) / steps, 1),
-                    "times ours": round(statistics.median(ratios), 2),
-                    "lowest to highest": f"{min(ratios):.2f} to {max(ratios):.2f}",
+                    "ms a step": round(1000 * statistics.median(seconds) / (size / 32), 1),
+                    "times ours": round(statistics.median(longer), 2),
+                    "middle half": middle(longer),
                 }
             )
+            if way != OURS:
+                what = f"a step of fine-tuning {name}"
+                comparisons.append(comparison("10", what, way, longer, "times as fast", at_least=1))
             print(rows[-1], flush=True)
     results.record(
         "finetuning_speed",
         rows,
-        about=f"An epoch over 1,024 reviews (MiniLM: 256) in batches of 32, float32, AdamW, norm of the gradient cut "
-        f"at 1; taking turns; {torch.get_num_threads()} thread(s).",
-        command="python benchmarks/finetuning.py speed",
+        about="An epoch over "
+        + " and ".join(f"{size:,} reviews ({name}, {turns} turns)" for name, size, turns in SPEED)
+        + f" in batches of 32, float32, AdamW, norm of the gradient cut at 1; {torch.get_num_threads()} thread(s).",
+        command="make bench ONLY=finetuning",
         packages=PACKAGES,
+        comparisons=comparisons,
     )
+    print(results.markdown("finetuning_speed"))
 
 
 if __name__ == "__main__":

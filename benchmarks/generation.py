@@ -1,6 +1,6 @@
 """The decoder-only model against `transformers.GPT2LMHeadModel` of the same weights: training, greedy and beam search.
 
-    python benchmarks/generation.py
+    make bench ONLY=generation
 
 Ours and theirs take turns, so that whatever else the machine does hits both. Where both write, the texts are compared:
 the speeds are those of the same work.
@@ -8,11 +8,11 @@ the speeds are those of the same work.
 
 import os
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
+from measure import comparison, in_turns, middle, ratios
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -24,7 +24,7 @@ from lmtutor.runtime import Stopwatch, seed_everything
 VOCAB, LAYERS, HIDDEN, HEADS, POSITIONS = 65, 4, 128, 4, 320
 PROMPT, NEW, BEAMS, NEW_IN_BEAMS = 8, 256, 4, 128
 BATCH, TIME, STEPS = 12, 64, 150
-REPETITIONS = 9
+TURNS = 11
 LENGTHS = (64, 128, 256)
 
 
@@ -50,31 +50,26 @@ def pair(spread: float) -> tuple[gpt.GPT, GPT2LMHeadModel]:
     return ours, theirs
 
 
-def compare(what: str, works: dict[str, Callable], *, amount: int, repetitions: int) -> dict:
-    """A row of the table: tokens a second of two kinds of work on `amount` tokens, medians, in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(repetitions + 1):
-        written = []
-        for name, work in works.items():
-            began = time.perf_counter()
-            written.append(work())
-            if turn:
-                seconds[name].append(time.perf_counter() - began)
-        if written[0] is not None and not torch.equal(*written):
-            raise SystemExit(f"{what}: the two wrote different texts.")
-    ratios = sorted(b / a for a, b in zip(*seconds.values(), strict=True))
+def compare(what: str, works: dict[str, Callable], *, amount: int, turns: int) -> tuple[dict, list[float]]:
+    """A row of the table: tokens a second of two kinds of work on `amount` tokens; and the ratio of each turn."""
+    written = [work() for work in works.values()]
+    if written[0] is not None and not torch.equal(*written):
+        raise SystemExit(f"{what}: the two wrote different texts.")
+    taken = in_turns(works, turns)
+    ours, theirs = taken.values()
+    faster = ratios(theirs, ours)
     row = {
         "what": what,
-        **{name: round(amount / statistics.median(times)) for name, times in seconds.items()},
+        **{name: round(amount / statistics.median(seconds)) for name, seconds in taken.items()},
         "unit": "tokens/s",
-        "ratio": round(statistics.median(ratios), 2),
-        "middle half of the ratios": f"{ratios[len(ratios) // 4]:.2f} to {ratios[-1 - len(ratios) // 4]:.2f}",
+        "ratio": round(statistics.median(faster), 2),
+        "middle half of the ratios": middle(faster),
     }
     print(row, flush=True)
-    return row
+    return row, faster
 
 
-def training() -> dict:
+def training() -> tuple[dict, list[float]]:
     """Steps of a plain loop: forward, backward, AdamW (ours fused, as in chapter 08), the loss read for display."""
     ours, theirs = pair(spread=0.02)
     ids = torch.randint(VOCAB, (BATCH, TIME + 1))
@@ -96,7 +91,7 @@ def training() -> dict:
         "theirs": step_of(theirs, lambda ids: theirs(input_ids=ids).logits),
     }
     what = f"training, {BATCH} texts of {TIME} characters a step"
-    return compare(what, works, amount=BATCH * TIME, repetitions=STEPS)
+    return compare(what, works, amount=BATCH * TIME, turns=STEPS)
 
 
 def prompts(batch: int) -> torch.Tensor:
@@ -131,25 +126,25 @@ def generate(model: GPT2LMHeadModel, ids: torch.Tensor, new: int, **options) -> 
 def main() -> None:
     load = os.getloadavg()[0]  # what else the machine does
     with Stopwatch() as watch:
-        rows, cached = [training()], []
+        speeds, cached = [training()], []
         ours, theirs = (model.eval() for model in pair(spread=0.2))  # wide, so that the texts do not repeat one token
         for batch in (1, 16):
             ids = prompts(batch)
             works = {"ours": partial(greedy, ours, ids), "theirs": partial(generate, theirs, ids, NEW)}
             what = f"greedy, {NEW} new tokens, batch of {batch}"
-            rows.append(compare(what, works, amount=batch * NEW, repetitions=REPETITIONS))
+            speeds.append(compare(what, works, amount=batch * NEW, turns=TURNS))
         for batch in (1, 16):
             ids = prompts(batch)
             theirs_beams = partial(generate, theirs, ids, NEW_IN_BEAMS, num_beams=BEAMS)
             works = {"ours": partial(beams, ours, ids), "theirs": theirs_beams}
             what = f"{BEAMS} beams, {NEW_IN_BEAMS} new tokens, batch of {batch}"
-            rows.append(compare(what, works, amount=batch * NEW_IN_BEAMS, repetitions=REPETITIONS))
+            speeds.append(compare(what, works, amount=batch * NEW_IN_BEAMS, turns=TURNS))
         for new in LENGTHS:
             with_cache, without = (partial(write, ours, prompts(1), new) for write in (greedy, greedy_without_cache))
             works = {"with a cache": with_cache, "without one": without}
-            cached.append(compare(f"greedy, {new} new tokens", works, amount=new, repetitions=REPETITIONS))
+            cached.append(compare(f"greedy, {new} new tokens", works, amount=new, turns=TURNS))
     model = f"Decoder-only model with {LAYERS} layers of {HIDDEN} and {VOCAB} tokens, random weights, float32"
-    turns = f"medians of {REPETITIONS} runs taking turns"
+    turns = f"medians of {TURNS} runs taking turns"
     threads = f"{torch.get_num_threads()} thread(s), load {load:.1f} at the start."
     common = {
         "command": "make bench ONLY=generation",
@@ -157,16 +152,28 @@ def main() -> None:
         "seconds": round(watch.seconds),
         "seed": 0,
     }
+    asked = (1.1, 1.5, 1.5, 1.5, 1.5)
     results.record(
         "generation_speed",
-        rows,
+        [row for row, _ in speeds],
         about=f"{model}, against transformers' GPT2LMHeadModel (its default activation function, no dropout); both "
         f"write the same text, in training ours has the fused AdamW of chapter 08; {turns} "
         f"({STEPS} steps of training); {threads}",
+        comparisons=[
+            comparison("08", row["what"], "GPT2LMHeadModel", faster, "times as fast", at_least=least)
+            for (row, faster), least in zip(speeds, asked, strict=True)
+        ],
         **common,
     )
     results.record(
-        "generation_cache", cached, about=f"{model}, one text, the same each way; {turns}; {threads}", **common
+        "generation_cache",
+        [row for row, _ in cached],
+        about=f"{model}, one text, the same each way; {turns}; {threads}",
+        comparisons=[
+            comparison("08", f"{row['what']} with a cache", "without one", faster, "times as fast")
+            for row, faster in cached
+        ],
+        **common,
     )
     for name in ("generation_speed", "generation_cache"):
         print(results.markdown(name))

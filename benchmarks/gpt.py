@@ -3,17 +3,20 @@
 python benchmarks/gpt.py                 the course's corpus by words, beside the models of chapters 01 and 03
 python benchmarks/gpt.py scaling         pydoc by characters: loss over parameters
 python benchmarks/gpt.py data            the same text: loss over how much of it is read
-python benchmarks/gpt.py shakespeare     nanoGPT's setting for a processor (needs LMTUTOR_SOURCE=local or hub)
+python benchmarks/gpt.py real            Tiny Shakespeare: nanoGPT's setting for a processor, or with
+                                         LMTUTOR_PROFILE=full that for a GPU (needs LMTUTOR_SOURCE=local or hub)
 """
 
 import argparse
+from types import SimpleNamespace
 
 import numpy as np
 import torch
+from measure import band, score
 from transformers import get_cosine_with_min_lr_schedule_with_warmup
 
 import lmtutor as lm
-from lmtutor import metrics, results, text, training
+from lmtutor import metrics, results, runtime, text, training
 from lmtutor.models import gpt
 from lmtutor.runtime import Stopwatch, seed_everything
 
@@ -24,6 +27,18 @@ SHARES = [1 / 32, 1 / 8]  # of the text, for a model of (2, 64)
 PATIENCE = 4  # measurements without a better validation loss, after which a run on a part of the text ends
 SPREADS = (0.02, 0.06)  # of the first weights, on Tiny Shakespeare: nanoGPT's, and one for narrow models
 LENGTH, BATCH, STEPS, EVERY = 64, 16, 1500, 100  # of the scaling experiment
+# nanoGPT's for a processor; that for a GPU is the full profile.
+CPU_SETTING = {
+    "num_layers": 4,
+    "num_heads": 4,
+    "hidden_size": 128,
+    "max_length": 64,
+    "batch_size": 12,
+    "steps": 2000,
+    "learning_rate": 1e-3,
+    "dropout": 0.0,
+}
+NANOGPT = {"quick": "1.88 (nanoGPT's notes; estimated from 20 batches)", "full": "1.4697 (nanoGPT's notes)"}
 
 
 def train(model, ids, *, steps: int, batch_size: int, rate: float, seed: int, cfg, validation=None, **options):
@@ -55,11 +70,6 @@ def train(model, ids, *, steps: int, batch_size: int, rate: float, seed: int, cf
         progress=False,
         **options,
     )
-
-
-def band(values: list[float], digits: int) -> str:
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
-    return low if low == high else f"{low} to {high}"
 
 
 def count(model) -> int:
@@ -111,7 +121,7 @@ def harbour() -> None:
         about=f"Test perplexity on the corpus {cfg.corpus}, </s> counted, as in chapter 03; windows of "
         f"{cfg.max_length} words drawn at random, seeds {', '.join(map(str, SEEDS))}; {torch.get_num_threads()} "
         f"thread(s), other work beside.",
-        command="make bench ONLY=gpt",
+        command="python benchmarks/gpt.py",
         packages=("torch", "transformers", "accelerate"),
         seeds=list(SEEDS),
     )
@@ -205,49 +215,60 @@ def data() -> None:
     )
 
 
-def shakespeare() -> None:
+def real() -> None:
     """nanoGPT's setting for a processor: 4 layers of 128, 2,000 steps of 12 windows of 64 characters, no dropout."""
     cfg = lm.setup("08")
     if cfg.corpus != "tinyshakespeare":
         raise SystemExit("Set LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR (or LMTUTOR_SOURCE=hub).")
     ids, size = characters(lm.load(cfg.corpus))
-    rows = []
-    for spread in SPREADS:
-        losses: dict[int, list[float]] = {64: [], 32: []}  # by stride
+    full = runtime.current().profile == "full"
+    if not full:
+        cfg = SimpleNamespace(**{**vars(cfg), **CPU_SETTING})
+    rows, scored = [], []
+    sizes = {name: getattr(cfg, name) for name in ("hidden_size", "num_heads", "num_layers", "max_length", "dropout")}
+    steps = {"steps": cfg.steps, "batch_size": cfg.batch_size, "rate": cfg.learning_rate}
+    for spread in [cfg.spread] if full else SPREADS:
+        losses: dict[int, list[float]] = {cfg.max_length: [], cfg.max_length // 2: []}  # by stride
         seconds = []
-        for seed in SEEDS[:2]:
+        for seed in SEEDS:
             seed_everything(seed)
-            model = gpt.GPT(size, hidden_size=128, num_heads=4, num_layers=4, max_length=64)
+            model = gpt.GPT(size, **sizes)
             gpt.initialise(model, spread)
             with Stopwatch() as watch:
-                train(model, ids["train"], steps=2000, batch_size=12, rate=1e-3, seed=seed, cfg=cfg)
+                train(model, ids["train"], **steps, seed=seed, cfg=cfg)
             seconds.append(round(watch.seconds))
             for stride, found in losses.items():
-                found.append(round(metrics.cross_entropy(gpt.probabilities(model, ids["validation"], stride)), 4))
+                found.append(metrics.cross_entropy(gpt.probabilities(model, ids["validation"], stride)))
             print(spread, seed, {stride: found[-1] for stride, found in losses.items()}, seconds[-1], flush=True)
+        side, overlapping = losses.values()
         rows.append(
             {
                 "first weights": spread,
                 "parameters": count(model),
-                "loss, windows side by side": losses[64],
-                "loss, windows overlapping by half": losses[32],
+                "loss, windows side by side": [round(loss, 4) for loss in side],
+                "loss, windows overlapping by half": [round(loss, 4) for loss in overlapping],
                 "seconds": seconds,
             }
         )
+        name = f"GPT, {cfg.num_layers} layers of {cfg.hidden_size}, first weights {spread}"
+        published = NANOGPT["full" if full else "quick"] if spread == 0.02 else ""
+        scored.append(score("08", "Tiny Shakespeare, characters", name, "loss, nats", side, 3, published=published))
     results.record(
         "gpt_shakespeare",
         rows,
         about="Tiny Shakespeare by characters, all of the last tenth (nats a character), a number for each seed; "
-        "nanoGPT's setting for a processor: 4 layers of 128, windows of 64, 2,000 steps of 12, learning rate 1e-3 to "
-        f"1e-4, no dropout; {torch.get_num_threads()} thread(s), other work beside.",
-        command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/gpt.py shakespeare",
+        f"nanoGPT's setting for a {'GPU' if full else 'processor'}: {cfg.num_layers} layers of {cfg.hidden_size}, "
+        f"windows of {cfg.max_length}, {cfg.steps:,} steps of {cfg.batch_size}, learning rate {cfg.learning_rate:g} to "
+        f"a tenth of it, dropout {cfg.dropout:g}; {torch.get_num_threads()} thread(s).",
+        command="make scoreboard ONLY=gpt",
         packages=("torch", "transformers", "accelerate"),
-        seeds=list(SEEDS[:2]),
+        seeds=list(SEEDS),
+        scores=scored,
     )
 
 
 if __name__ == "__main__":
-    parts = {"harbour": harbour, "scaling": scaling, "data": data, "shakespeare": shakespeare}
+    parts = {"harbour": harbour, "scaling": scaling, "data": data, "real": real}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="?", choices=list(parts), default="harbour")
     parts[parser.parse_args().part]()

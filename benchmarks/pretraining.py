@@ -9,12 +9,12 @@ python benchmarks/pretraining.py speed        the forward pass beside that of tr
 
 import argparse
 import statistics
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from measure import band, comparison, in_turns, ratios, score
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -27,6 +27,7 @@ from lmtutor import batches, pretrained, pretraining, results, runtime, text, tr
 from lmtutor.models import bert
 from lmtutor.runtime import Stopwatch, seed_everything
 
+PROBE_SEEDS = (0, 1, 2)
 SEEDS, STEPS, LENGTH = (0, 1), 1200, 48  # of the comparison: pairs of at most 48 pieces
 SMALL = {"hidden_size": 64, "learning_rate": 5e-3, "corpora": ["reviews"]}  # what it has smaller than the chapter
 JOBS = 2  # at once, on one thread each
@@ -59,7 +60,7 @@ def masked_only_loss(model, batch):
 
 
 def stretches_of(cfg, split: str, tokenizer) -> list[pretraining.Stretch]:
-    return pretraining.stretches(pretraining.encode(texts_of(cfg, split), tokenizer), tokenizer.model_max_length)
+    return pretraining.stretches(pretraining.encode(tokenizer, texts_of(cfg, split)), tokenizer.model_max_length)
 
 
 def pretrain(
@@ -240,16 +241,16 @@ def write_comparison(found: dict[tuple[str, int], dict[str, float]]) -> None:
 
 def real(_) -> None:
     """A linear classifier on the mean vector of each sentence of SST-2."""
-    corpus, rows = lm.load("sst2"), []
+    corpus, rows, scored = lm.load("sst2"), [], []
     for name in ENCODERS:
         folder = pretrained.folder(name)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        trained = bert.load(folder).eval()
-        torch.manual_seed(0)
-        untrained = bert.load(folder).eval()
-        bert.initialise(untrained)
-        scores = {}
-        for kind, model in (("pretrained", trained), ("random weights", untrained)):
+        models, scores = {"pretrained": [bert.load(folder).eval()], "random weights": []}, {}
+        for seed in PROBE_SEEDS:
+            torch.manual_seed(seed)
+            models["random weights"].append(bert.load(folder).eval())
+            bert.initialise(models["random weights"][-1])
+        for kind, model in [(kind, model) for kind, several in models.items() for model in several]:
             with Stopwatch() as watch:
                 means = {
                     split: np.stack([v.mean(0).numpy() for v in vectors(model, tokenizer, corpus[split]["text"])])
@@ -257,63 +258,74 @@ def real(_) -> None:
                 }
             probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
             probe.fit(means["train"], corpus["train"]["label"])
-            scores[kind] = round(100 * probe.score(means["test"], corpus["test"]["label"]), 1)
-            print(name, kind, scores[kind], round(watch.seconds), flush=True)
-        parameters = sum(parameter.numel() for parameter in trained.parameters())
-        rows.append({"model": name, "parameters": parameters, **{f"{k}, %": v for k, v in scores.items()}})
+            scores.setdefault(kind, []).append(100 * probe.score(means["test"], corpus["test"]["label"]))
+            print(name, kind, scores[kind][-1], round(watch.seconds), flush=True)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        rows.append(
+            {
+                "model": name,
+                "parameters": parameters,
+                **{f"{kind}, %": round(statistics.mean(values), 1) for kind, values in scores.items()},
+                "random, lowest to highest": band(scores["random weights"]),
+            }
+        )
+        scored += [
+            score("09", "SST-2, sentences", f"linear classifier on {name}, {kind}", "accuracy, %", values)
+            for kind, values in scores.items()
+        ]
     results.record(
         "pretraining_real",
         rows,
         about="SST-2: accuracy on the 1,821 test sentences of a linear classifier on the mean of the last layer's "
-        "vectors, trained on the 6,920 training sentences; nothing was fine-tuned.",
-        command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/pretraining.py real",
+        "vectors, trained on the 6,920 training sentences; nothing was fine-tuned; random weights with "
+        f"{len(PROBE_SEEDS)} seeds.",
+        command="make scoreboard ONLY=pretraining",
+        scores=scored,
         packages=("torch", "transformers", "scikit-learn"),
     )
 
 
+@torch.inference_mode()
 def speed(_) -> None:
     """The same batches through both models, in turns."""
-    torch.set_num_threads(1)  # so that processor time is what the work takes, whatever runs beside it
-    generator, rows, turns = torch.Generator().manual_seed(0), [], 21
+    generator, rows, comparisons, turns = torch.Generator().manual_seed(0), [], [], 40
     full, half = torch.full((8,), 64), torch.randint(8, 65, (8,), generator=generator)
     for name in ENCODERS:
         folder = pretrained.folder(name)
-        models = bert.load(folder).eval(), BertModel.from_pretrained(folder, attn_implementation="sdpa").eval()
-        vocab_size = models[0].embedding.tokens.num_embeddings
+        own, other = bert.load(folder).eval(), BertModel.from_pretrained(folder, attn_implementation="sdpa").eval()
+        vocab_size = own.embedding.tokens.num_embeddings
         for padding, lengths in (("no", full), ("yes", half)):
             ids = [torch.randint(5, vocab_size, (n,), generator=generator).tolist() for n in lengths]
             batch = batches.pad(ids)
-            seconds = [], []
-            with torch.inference_mode():
-                for turn in range(-3, turns):  # the first ones warm up
-                    for which in (0, 1) if turn % 2 else (1, 0):
-                        began = time.process_time()
-                        hidden = models[which](**batch)
-                        if which == 0:
-                            models[0].pool(hidden)  # theirs does it, too
-                        if turn >= 0:
-                            seconds[which].append(time.process_time() - began)
-            ours, theirs = (1000 * statistics.median(times) for times in seconds)
-            ratio = statistics.median(a / b for a, b in zip(*seconds, strict=True))
+            works = {
+                "ours": lambda model=own, batch=batch: model.pool(model(**batch)),  # theirs pools, too
+                "theirs": lambda model=other, batch=batch: model(**batch),
+            }
+            ours, theirs = in_turns(works, turns, warm_up=3).values()
+            longer = ratios(ours, theirs)
             rows.append(
                 {
                     "model": name,
                     "padding": padding,
-                    "ours, ms": round(ours, 1),
-                    "BertModel, ms": round(theirs, 1),
-                    "ours / BertModel": round(ratio, 2),
+                    "ours, ms": round(1000 * statistics.median(ours), 1),
+                    "BertModel, ms": round(1000 * statistics.median(theirs), 1),
+                    "ours / BertModel": round(statistics.median(longer), 2),
                 }
             )
+            what = f"a forward pass of {name}, {'with' if padding == 'yes' else 'no'} padding"
+            comparisons.append(comparison("09", what, "BertModel", longer, "times its time", at_most=1.1))
             print(rows[-1], flush=True)
     results.record(
         "bert_speed",
         rows,
         about=f"A forward pass of 8 texts with 64 pieces each, or of 8 to 64 with padding; {turns} turns, in each both "
-        f"models one after the other; medians of the processor times, and of the turns' ratios. One thread, 32 bits; "
-        "BertModel with PyTorch's SDPA kernels.",
-        command="python benchmarks/pretraining.py speed",
+        f"models one after the other; medians of the times, and of the turns' ratios. {torch.get_num_threads()} "
+        "thread(s), 32 bits; BertModel with PyTorch's SDPA kernels.",
+        command="make bench ONLY=pretraining",
         packages=("torch", "transformers"),
+        comparisons=comparisons,
     )
+    print(results.markdown("bert_speed"))
 
 
 if __name__ == "__main__":

@@ -11,54 +11,44 @@ import subprocess
 import sys
 from statistics import median
 
+from measure import comparison, in_turns
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from lmtutor import results
-from lmtutor.runtime import Stopwatch
 
-REPETITIONS = 7
-
-
-def seconds_of(code: str) -> float:
-    """Seconds that a fresh Python takes for the code, its own start included."""
-    with Stopwatch() as watch:
-        subprocess.run([sys.executable, "-c", code], check=True)
-    return watch.seconds
+TURNS, KERNELS = 7, 3
+TORCH, OURS, SETUP = "import torch", "import lmtutor", "kernel start to end of lm.setup()"
 
 
-def seconds_to_setup() -> float:
-    """Seconds from starting a kernel to the end of `lm.setup()` in its first cell."""
+def run_python(code: str) -> None:
+    """A fresh Python that does the code and ends."""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def run_setup() -> None:
+    """Start a kernel, run `lm.setup()` in its first cell, and end it."""
     notebook = new_notebook(cells=[new_code_cell("import lmtutor as lm\nlm.setup()")])
-    with Stopwatch() as watch:
-        NotebookClient(notebook, kernel_name="python3").execute()
-    return watch.seconds
+    NotebookClient(notebook, kernel_name="python3").execute()
 
 
 def main() -> None:
-    codes = {"import torch": "import torch", "import lmtutor": "import lmtutor"}
-    measured = {name: [] for name in codes}
-    for _ in range(REPETITIONS):  # in turn, so that both meet the same load
-        for name, code in codes.items():
-            measured[name].append(seconds_of(code))
-    setups = [seconds_to_setup() for _ in range(3)]
-    rows = [
-        {"what": name, "median, s": round(median(times), 2), "best, s": round(min(times), 2)}
-        for name, times in measured.items()
-    ]
-    rows.append(
-        {
-            "what": "kernel start to end of lm.setup()",
-            "median, s": round(median(setups), 2),
-            "best, s": round(min(setups), 2),
-        }
-    )
+    taken = in_turns({code: lambda code=code: run_python(code) for code in (TORCH, OURS)}, TURNS)
+    taken |= in_turns({SETUP: run_setup}, KERNELS)
+    more = [ours - theirs for theirs, ours in zip(taken[TORCH], taken[OURS], strict=True)]
     results.record(
         "startup",
-        rows,
-        about=f"Fresh processes, {REPETITIONS} each in turn (3 kernels); the kernel's time includes its shutdown.",
+        [
+            {"what": what, "median, s": round(median(seconds), 2), "best, s": round(min(seconds), 2)}
+            for what, seconds in taken.items()
+        ],
+        about=f"Fresh processes, {TURNS} each in turn ({KERNELS} kernels); the kernel's time includes its shutdown.",
         command="make bench ONLY=startup",
         packages=("torch", "jupyterlab", "ipykernel"),
+        comparisons=[
+            comparison("00", OURS, TORCH, more, "s more", at_most=0.2),
+            comparison("00", SETUP, "", taken[SETUP], "s", at_most=6),
+        ],
     )
     print(results.markdown("startup"))
 

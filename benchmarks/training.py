@@ -1,6 +1,6 @@
 """What `training.fit` costs over a bare PyTorch loop, and how fast the course's models train beside plain loops.
 
-    python benchmarks/training.py
+    make bench ONLY=training
 
 The loops take turns, step by step, so that whatever else the machine does hits all of them.
 """
@@ -9,6 +9,7 @@ import statistics
 import time
 
 import torch
+from measure import comparison, ratios
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, StackDataset
@@ -18,8 +19,8 @@ from lmtutor import batches, results, text, training
 from lmtutor.models import positions, recurrent, transformer
 from lmtutor.runtime import seed_everything
 
-STEPS, WARM_UP = 390, 10
-COMMAND = "make bench ONLY=training"
+STEPS, TRANSLATION_STEPS, WARM_UP = 310, 150, 10
+COMMAND, TOKENS = "make bench ONLY=training", "times the tokens a second"
 
 
 class PlainLSTM(nn.Module):
@@ -58,6 +59,11 @@ def optimizer_of(parameters):
     return torch.optim.AdamW(parameters, lr=1e-3)
 
 
+def fused(parameters):
+    """As chapter 03 makes it: one pass over each tensor."""
+    return torch.optim.AdamW(parameters, lr=1e-3, fused=True)
+
+
 def bare_steps(model, optimizer, blocks, loss_of):
     """What everybody writes: forward, backward, clip, step, and the loss read for display.
 
@@ -74,7 +80,9 @@ def bare_steps(model, optimizer, blocks, loss_of):
         yield int((block["labels"] >= 0).sum())
 
 
-def step_times(model, blocks, others: dict, loss) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
+def step_times(
+    model, blocks, others: dict, loss, optimizer=optimizer_of
+) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
     """Seconds and tokens of each step inside `fit`, and of one step of each other loop, done between steps of `fit`."""
     times: dict[str, list[float]] = {name: [] for name in ("fit", *others)}
     tokens: dict[str, list[int]] = {name: [] for name in times}
@@ -99,7 +107,7 @@ def step_times(model, blocks, others: dict, loss) -> tuple[dict[str, list[float]
         batch_size=1,
         shuffle=False,
         collate=lambda b: b[0],
-        optimizer=optimizer_of,
+        optimizer=optimizer,
         progress=False,
         on_step=on_step,
     )
@@ -148,9 +156,9 @@ def table_of(names: dict[str, str], times, tokens) -> tuple[dict[str, list[float
     return rates, rows
 
 
-def faster_than(rates: dict[str, list[float]], other: str) -> float:
-    """How many times the tokens a second of another loop `fit` trains: median over the pairs of steps."""
-    return statistics.median(a / b for a, b in zip(rates["fit"], rates[other], strict=True))
+def faster_than(rates: dict[str, list[float]], other: str) -> list[float]:
+    """How many times the tokens a second of another loop `fit` trains, in each pair of steps."""
+    return ratios(rates["fit"], rates[other])
 
 
 def language_model() -> None:
@@ -165,11 +173,11 @@ def language_model() -> None:
         return bare_steps(model, optimizer_of(list(model.parameters())), data, plain_loss)
 
     others = {
-        "bare": bare_steps(same, optimizer_of(list(same.parameters())), blocks, carried),
+        "bare": bare_steps(same, fused(list(same.parameters())), blocks, carried),
         "plain blocks": plain(shuffled_blocks(blocks)),
         "plain sentences": plain(shuffled_sentences(sentences, vocabulary, cfg.streams * cfg.block)),
     }
-    times, tokens = step_times(ours, blocks, others, recurrent.carried_loss())
+    times, tokens = step_times(ours, blocks, others, recurrent.carried_loss(), fused)
     names = {
         "fit": "training.fit, carried state",
         "bare": "the same model and batches in a bare loop",
@@ -177,17 +185,25 @@ def language_model() -> None:
         "plain sentences": "the same layers in a plain loop, shuffled sentences, padded",
     }
     rates, rows = table_of(names, times, tokens)
-
+    longer = ratios(rates["bare"], rates["fit"])  # the tokens are the same
+    shuffled, padded = (faster_than(rates, f"plain {kind}") for kind in ("blocks", "sentences"))
+    lstm = ("03", "training the LSTM")
     results.record(
         "training_speed",
         rows,
-        about=f"Steps of the LSTM language model of chapter 03 (quick), padding not counted; medians of "
+        about="Steps of the LSTM language model of chapter 03 (quick), padding not counted; its loop and the bare one "
+        f"have the chapter's fused AdamW, the plain loops PyTorch's default one; medians of "
         f"{len(rates['fit'])} steps of each loop, taking turns, {torch.get_num_threads()} thread(s).",
         command=COMMAND,
         packages=("torch", "accelerate"),
-        overhead_percent=round(100 * (1 / faster_than(rates, "bare") - 1), 1),
-        speed_against_shuffled_blocks=round(faster_than(rates, "plain blocks"), 3),
-        speed_against_shuffled_sentences=round(faster_than(rates, "plain sentences"), 3),
+        overhead_percent=round(100 * (statistics.median(longer) - 1), 1),
+        speed_against_shuffled_blocks=round(statistics.median(shuffled), 3),
+        speed_against_shuffled_sentences=round(statistics.median(padded), 3),
+        comparisons=[
+            comparison("03", "a step of training.fit", "bare loop", longer, "times its time", at_most=1.03, digits=3),
+            comparison(*lstm, "nn.LSTM, shuffled sentences, padded", padded, TOKENS, at_least=1),
+            comparison(*lstm, "nn.LSTM, shuffled blocks, no padding", shuffled, TOKENS, at_least=1, digits=3),
+        ],
     )
     print(results.markdown("training_speed"))
 
@@ -240,8 +256,11 @@ def translation() -> None:
         ids = (vocabulary.start, vocabulary.end)
         return [batches.source_and_target([examples[i] for i in indices], *ids) for indices in order]
 
-    sorted_batches = ready([b for seed in range(3) for b in batches.by_length(lengths, 64, seed=seed)])[:STEPS]
-    random_batches = ready([b for seed in range(3) for b in batches.by_length(lengths, 64, seed=seed, pool=1)])[:STEPS]
+    def drawn(**options) -> list[dict]:
+        order = [indices for seed in range(3) for indices in batches.by_length(lengths, 64, seed=seed, **options)]
+        return ready(order[:TRANSLATION_STEPS])
+
+    sorted_batches, random_batches = drawn(), drawn(pool=1)
     seed_everything(0)
     ours = transformer.Transformer(len(vocabulary), **sizes)
 
@@ -258,6 +277,7 @@ def translation() -> None:
         "random batches": "nn.Transformer in a plain loop, 64 shuffled sentences, padded",
     }
     rates, rows = table_of(names, times, tokens)
+    same, random = (faster_than(rates, f"{kind} batches") for kind in ("same", "random"))
     results.record(
         "translation_speed",
         rows,
@@ -265,8 +285,12 @@ def translation() -> None:
         f"of {len(rates['fit'])} steps of each loop, taking turns, {torch.get_num_threads()} thread(s).",
         command=COMMAND,
         packages=("torch", "accelerate"),
-        speed_against_the_same_batches=round(faster_than(rates, "same batches"), 3),
-        speed_against_random_batches=round(faster_than(rates, "random batches"), 3),
+        speed_against_the_same_batches=round(statistics.median(same), 3),
+        speed_against_random_batches=round(statistics.median(random), 3),
+        comparisons=[
+            comparison("07", "training translation", "nn.Transformer, shuffled batches", random, TOKENS, at_least=1.3),
+            comparison("07", "training translation", "nn.Transformer, the same batches", same, TOKENS),
+        ],
     )
     print(results.markdown("translation_speed"))
 

@@ -1,7 +1,7 @@
 """The Transformer of chapter 06 translates: BLEU with the norm before and after, over several seeds.
 
     python benchmarks/transformer.py           the phrasebook into German and Chinese
-    python benchmarks/transformer.py real      besides, Multi30k (needs LMTUTOR_DATA_DIR or the hub)
+    python benchmarks/transformer.py real      the shorter sentences of Multi30k (needs LMTUTOR_DATA_DIR or the hub)
     python benchmarks/transformer.py parts     what is lost without one of its parts, on short sentences
 
 A small network, few passes, one word a token, greedy translation: chapter 07 does this task properly.
@@ -12,6 +12,7 @@ import functools
 
 import sacrebleu
 import torch
+from measure import score
 from torch import nn
 from torch.nn import functional as F
 
@@ -24,17 +25,19 @@ SIZES = {"hidden_size": 128, "num_heads": 4, "num_layers": 2, "inner_size": 256}
 BATCH, RATE = 64, 2e-3
 # Corpus, target language, epochs, words seen less often are <unk>, seeds.
 RUNS = [("phrasebook", "de", 6, 1, (0, 1, 2)), ("phrasebook", "zh", 6, 1, (0,))]
-REAL = [("multi30k", "de", 3, 3, (0,))]
+REAL = [("multi30k", "de", 6, 3, (0, 1, 2))]
 PARTS = ("none", "residual connections", "normalisation", "feed-forward networks", "positions")
 SHORT, SHORT_EPOCHS, SHORT_SEEDS = 10, 6, (0, 1)  # words of a sentence, as in the notebook's quick profile
 
 
-def encoded(corpus: str, language: str, min_count: int):
-    """The vocabulary of both languages, and for each split its pairs of ids."""
+def encoded(corpus: str, language: str, min_count: int, most_words: int | None = None):
+    """The vocabulary of both languages, the pairs of sentences of each split, and the ids of those in train."""
     rows = lm.load(corpus)
     pairs = {
         split: [(text.words(r["en"]), text.words(r[language])) for r in rows[split]] for split in ("train", "test")
     }
+    if most_words:
+        pairs = {split: [p for p in found if max(map(len, p)) <= most_words] for split, found in pairs.items()}
     vocabulary = text.Vocabulary([words for pair in pairs["train"] for words in pair], min_count)
     return vocabulary, pairs, [(vocabulary.encode(a), vocabulary.encode(b)) for a, b in pairs["train"]]
 
@@ -118,17 +121,19 @@ def bleu(model, pairs, vocabulary: text.Vocabulary) -> float:
     return sacrebleu.corpus_bleu(said, [references], tokenize="none", force=True).score
 
 
-def main(runs) -> None:
-    rows = []
+def main(runs, name: str = "transformer_translation", most_words: int | None = None) -> None:
+    rows, scored = [], []
     with Stopwatch() as watch:
         for corpus, language, epochs, min_count, seeds in runs:
-            vocabulary, pairs, examples = encoded(corpus, language, min_count)
+            vocabulary, pairs, examples = encoded(corpus, language, min_count, most_words)
             for norm_first in (True, False):
                 scores = []
                 for seed in seeds:
                     model = train(examples, vocabulary, epochs, norm_first, seed)
                     scores.append(bleu(model, pairs["test"], vocabulary))
                     print(corpus, language, "before" if norm_first else "after", seed, scores[-1], flush=True)
+                model = f"Transformer, norm {'before' if norm_first else 'after'}, {epochs} passes"
+                scored.append(score("06", f"{corpus}, en–{language}, short", model, "BLEU, greedy", scores))
                 rows.append(
                     {
                         "data": f"{corpus}, en–{language}",
@@ -139,11 +144,13 @@ def main(runs) -> None:
                     }
                 )
     results.record(
-        "transformer_translation",
+        name,
         rows,
         about="Test BLEU of greedy translations (sacrebleu, words as they are) by a Transformer with 2 + 2 layers of "
-        f"128 and one word a token; {torch.get_num_threads()} thread(s).",
-        command="python benchmarks/transformer.py real",
+        f"128 and one word a token{f', sentences of at most {most_words} words' if most_words else ''}; "
+        f"{torch.get_num_threads()} thread(s).",
+        command="make scoreboard ONLY=transformer" if most_words else "python benchmarks/transformer.py",
+        scores=scored if most_words else [],
         packages=("torch", "accelerate", "sacrebleu"),
         seconds=round(watch.seconds),
     )
@@ -184,4 +191,9 @@ if __name__ == "__main__":
     parser.add_argument("data", nargs="?", choices=["real", "parts"])
     chosen = parser.parse_args().data
     lm.setup("06")
-    parts() if chosen == "parts" else main(RUNS + (REAL if chosen else []))
+    if chosen == "parts":
+        parts()
+    elif chosen == "real":
+        main(REAL, "transformer_real", SHORT)
+    else:
+        main(RUNS)

@@ -15,19 +15,25 @@ _FUNCTIONS = {
     "progress": "lmtutor.exercises",
 }
 _MODULES = (
-    "data",
     "text",
     "batches",
+    "results",
     "models",
-    "metrics",
-    "decoding",
-    "training",
+    "data",
     "pretrained",
+    "tagging",
+    "answering",
+    "summaries",
+    "training",
+    "decoding",
+    "metrics",
     "pretraining",
+    "extraction",
     "plots",
+    "doctor",
+    "finetuning",
     "widgets",
     "exercises",
-    "results",
 )
 
 __all__ = ["CourseError", "setup", *_FUNCTIONS, *_MODULES]

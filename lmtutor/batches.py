@@ -80,11 +80,15 @@ def by_length(lengths: Sequence[int], batch_size: int, *, seed: int = 0, pool: i
 
     Args:
         lengths: tokens of each example: [examples].
-        batch_size: examples a batch; the last of each pool may have fewer.
+        batch_size: examples a batch; the last one of all may have fewer.
+        seed: of the shuffling.
         pool: batches that are sorted together; 1 gives ordinary random batches.
 
     Returns:
         Lists of indices; together they hold each index once.
+
+    Raises:
+        CourseError: batch_size or pool is below 1.
     """
     if batch_size < 1 or pool < 1:
         raise CourseError(f"batch_size and pool must be at least 1, not {batch_size} and {pool}.")
@@ -102,6 +106,12 @@ def by_length(lengths: Sequence[int], batch_size: int, *, seed: int = 0, pool: i
 def epochs_by_length(lengths: Sequence[int], batch_size: int, epochs: int, *, seed: int = 0) -> list[list[int]]:
     """The batches of `by_length` for several epochs, one epoch after the other, each drawn anew."""
     return [batch for epoch in range(epochs) for batch in by_length(lengths, batch_size, seed=1000 * seed + epoch)]
+
+
+def in_order_of_length(lengths: Sequence[int], batch_size: int = 64) -> list[list[int]]:
+    """Indices of examples in batches from the shortest to the longest: for asking a model, where order is no matter."""
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def padding_share(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:

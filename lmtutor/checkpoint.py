@@ -145,4 +145,5 @@ def _counts_words(model: torch.nn.Module, weight: torch.Tensor) -> bool:
 
 
 def first_line(error: BaseException) -> str:
+    """The kind of an error and the first line of what it says."""
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])

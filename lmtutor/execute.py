@@ -21,7 +21,7 @@ from pathlib import Path
 from lmtutor import results, runtime
 from lmtutor.runtime import CourseError, choose
 
-CELL_SECONDS = 2000  # after so long a cell counts as hanging; nbval waits as long
+CELL_SECONDS = 2000  # after so long a cell counts as hanging, on the full profile, too
 PACKAGES = ("torch", "numpy", "transformers")
 SAME_COST = 0.5  # a stored cost stays until a new one differs from it by more than half of it
 

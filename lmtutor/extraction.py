@@ -1,6 +1,6 @@
-"""Training models that tag, relate and answer, and asking them; what chapter 11 needs more than once.
+"""What models that tag, relate and answer learn from, and asking them; what chapter 11 needs more than once.
 
-Floor 4 of the package.
+Floor 3 of the package.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -16,56 +15,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lmtutor import answering, batches, tagging, training
-from lmtutor.models import tagger
+from lmtutor import answering, batches, tagging
+from lmtutor.models import evaluating, tagger
 from lmtutor.tagging import Sentence, Span
 from lmtutor.text import words as words_of
 
-RENAMED = ("PERSON", "PLACE", "SHIP")  # types whose names may be exchanged for any others
-
 if TYPE_CHECKING:
-    import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
-
-def train(
-    model: torch.nn.Module,
-    lengths: Sequence[int],
-    collate: Callable[[list[list[int]]], dict],
-    loss: Callable,
-    *,
-    epochs: int,
-    learning_rate: float,
-    batch_size: int = 32,
-    seed: int = 0,
-    **options,
-) -> pd.DataFrame:
-    """Train in batches of similar length, with AdamW and a rate that rises for a tenth of the steps and falls.
-
-    Args:
-        model: what is trained, in place.
-        lengths: tokens of each example.
-        collate: makes a batch of one list of indices, see `tagger.collator`.
-        loss: as `training.fit` wants it.
-        epochs: passes over the examples.
-        learning_rate: the top of the schedule.
-        batch_size: examples a step.
-        seed: for order and dropout.
-        options: more of `training.fit`.
-    """
-    return training.fit(
-        model,
-        batches.epochs_by_length(lengths, batch_size, epochs, seed=seed),
-        loss=loss,
-        epochs=1,
-        batch_size=1,
-        shuffle=False,
-        collate=collate,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0),
-        scheduler=partial(training.rise_and_fall, share=0.1),
-        seed=seed,
-        **options,
-    )
+RENAMED = ("PERSON", "PLACE", "SHIP")  # types whose names may be exchanged for any others
 
 
 def encode_words(
@@ -146,14 +104,16 @@ def encode_pairs(
 
 def pair_collator(
     sequences: Sequence[Sequence[int]], places: Sequence[Sequence[tuple]], labels: Sequence[Sequence[int]]
-):
+) -> Callable[[list[list[int]]], dict[str, torch.Tensor]]:
     """A `collate` for `training.fit`: a list of indices -> texts, their `pairs` [pairs, 5], and `labels` [pairs]."""
 
     def collate(chosen: list[list[int]]) -> dict[str, torch.Tensor]:
         (indices,) = chosen
         pairs = [(row, *pair) for row, i in enumerate(indices) for pair in places[i]]
+        said = [label for i in indices for label in labels[i]]
         batch = batches.pad([sequences[i] for i in indices])
-        return {**batch, "pairs": torch.tensor(pairs), "labels": torch.tensor([x for i in indices for x in labels[i]])}
+        numbers = torch.tensor(pairs, dtype=torch.long).reshape(-1, 5)  # so too if no text has a pair
+        return {**batch, "pairs": numbers, "labels": torch.tensor(said, dtype=torch.long)}
 
     return collate
 
@@ -164,21 +124,18 @@ def pair_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> tuple[t
     return F.cross_entropy(logits.float(), batch["labels"]), len(batch["labels"])
 
 
-@torch.no_grad()
 def predict_pairs(
     model: tagger.RelationClassifier, sequences: Sequence[Sequence[int]], places: Sequence[Sequence[tuple]]
 ) -> list[list[str]]:
     """The likeliest relation of each pair of each text."""
     collate = pair_collator(sequences, places, [[0] * len(pairs) for pairs in places])
-    device, training_mode = next(model.parameters()).device, model.training
-    model.eval()
     found = []
-    for start in range(0, len(sequences), 64):
-        batch = collate([list(range(start, min(start + 64, len(sequences))))])
-        inputs = [batch[name].to(device) for name in ("input_ids", "attention_mask", "pairs")]
-        said = iter(model(*inputs).argmax(-1).tolist())
-        found += [[model.labels[next(said)] for _ in pairs] for pairs in places[start : start + 64]]
-    model.train(training_mode)
+    with evaluating(model) as device:
+        for start in range(0, len(sequences), 64):
+            batch = collate([list(range(start, min(start + 64, len(sequences))))])
+            inputs = [batch[name].to(device) for name in ("input_ids", "attention_mask", "pairs")]
+            said = iter(model(*inputs).argmax(-1).tolist())
+            found += [[model.labels[next(said)] for _ in pairs] for pairs in places[start : start + 64]]
     return found
 
 
@@ -237,7 +194,9 @@ def exchange_names(
     return "".join([*parts, text[at:]]), found, [f"{a}{b}{rename(c)}" for a, b, c in first]
 
 
-def pointer_collator(windows: Sequence[answering.Window], spans: Sequence[tuple[int, int]]):
+def pointer_collator(
+    windows: Sequence[answering.Window], spans: Sequence[tuple[int, int]]
+) -> Callable[[list[list[int]]], dict[str, torch.Tensor]]:
     """A `collate` for `training.fit`: a list of indices -> what BERT reads, and `spans` [batch, 2]."""
 
     def collate(chosen: list[list[int]]) -> dict[str, torch.Tensor]:

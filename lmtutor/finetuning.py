@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,13 +87,8 @@ def finetune(
     sequences: Sequence[Sequence[int]],
     labels: Sequence[int],
     *,
-    learning_rate: float,
-    steps: int | None = None,
-    epochs: int | None = None,
-    batch_size: int = 32,
-    warm_up: float = 0.1,
     validation: tuple[Sequence[Sequence[int]], Sequence[int]] | None = None,
-    seed: int = 0,
+    batch_size: int = 32,
     **options,
 ) -> pd.DataFrame:
     """Train a classifier in place: batches of similar length, AdamW, a rate that rises and falls in straight lines.
@@ -102,54 +96,17 @@ def finetune(
     Args:
         model: takes `input_ids` and `attention_mask`, gives logits [batch, labels]; frozen parameters stay.
         sequences, labels: ids of each text, and its class.
-        learning_rate: the top of the schedule.
-        steps, epochs: how long; exactly one of them.
-        batch_size: texts a step; the last batches of an epoch may have fewer.
-        warm_up: share of the steps in which the rate rises.
         validation: sequences and labels whose loss is measured for each row of the history.
-        seed: for order and dropout.
-        options: more of `training.fit`, such as `log_every`, `patience` or `checkpoint`.
+        batch_size: texts a step; one step of each epoch may have fewer.
+        options: `learning_rate`, `epochs` or `steps`, `warm_up`, `seed`, and more: see `training.fit_by_length`.
 
     Returns:
         The history of `training.fit`; its `epoch` counts the passes over these texts.
 
     Raises:
-        CourseError: both or none of steps and epochs are given, labels do not fit, nothing can learn, and as in `fit`.
+        CourseError: labels do not fit the texts or the model, nothing can learn, and as in `training.fit_by_length`.
     """
-    check_arguments(model, labels, steps, epochs)
-    per_epoch = len(classifier.epochs_by_length(sequences, labels, batch_size=batch_size, epochs=1))
-    epochs = epochs or -(-steps // per_epoch)
-    order = classifier.epochs_by_length(sequences, labels, batch_size=batch_size, epochs=epochs, seed=seed)[:steps]
-    if validation is not None:  # its indices go on behind those for training
-        held_out = classifier.epochs_by_length(*validation, batch_size=batch_size, epochs=1)
-        options["validation"] = [[len(sequences) + i for i in group] for group in held_out]
-        sequences, labels = [*sequences, *validation[0]], [*labels, *validation[1]]
-    history = training.fit(
-        model,
-        order,
-        loss=classifier.loss,
-        epochs=1,
-        batch_size=1,
-        shuffle=False,
-        collate=classifier.collator(sequences, labels),
-        optimizer=lambda parameters: torch.optim.AdamW(
-            [p for p in parameters if p.requires_grad], lr=learning_rate, weight_decay=0.0
-        ),
-        scheduler=partial(training.rise_and_fall, share=warm_up),
-        seed=seed,
-        **options,
-    )
-    history["epoch"] = history["step"] / per_epoch
-    return history
-
-
-def check_arguments(model: torch.nn.Module, labels: Sequence[int], steps: int | None, epochs: int | None) -> None:
-    """Raise a CourseError for the first of finetune's arguments that makes no sense."""
-    if (steps is None) == (epochs is None):
-        raise CourseError("Give either steps or epochs, and not both.")
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise CourseError("All parameters are frozen, so nothing can learn; `freeze(model, 0)` frees the head.")
-    classifier.check_labels(labels)
+    labels = classifier.checked_labels(sequences, labels)
     names = getattr(model, "labels", ())
     for number, label in enumerate(labels):
         if names and label >= len(names):
@@ -157,6 +114,13 @@ def check_arguments(model: torch.nn.Module, labels: Sequence[int], steps: int | 
             raise CourseError(
                 f"Label {number} is {label}, but the model knows {known}; make it with the names of all classes."
             )
+    lengths = [len(sequence) for sequence in sequences]
+    if validation is not None:  # its numbers go on behind those for training
+        held_out = classifier.epochs_by_length(*validation, batch_size=batch_size, epochs=1)
+        options["validation"] = [[len(lengths) + i for i in group] for group in held_out]
+        sequences, labels = [*sequences, *validation[0]], [*labels, *validation[1]]
+    collate = classifier.collator(sequences, labels)
+    return training.fit_by_length(model, lengths, collate, classifier.loss, batch_size=batch_size, **options)
 
 
 def predict(

@@ -51,6 +51,9 @@ def bits_per_character(probabilities: Sequence[float] | np.ndarray, num_characte
     Args:
         probabilities: what the model gave to each token that came: [tokens].
         num_characters: length of the text in characters, line ends included.
+
+    Raises:
+        CourseError: the text has no characters, and as in `cross_entropy`.
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if num_characters <= 0:

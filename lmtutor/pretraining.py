@@ -67,7 +67,7 @@ def stretches(documents: Sequence[Sequence[Sequence[int]]], length: int) -> list
     return found
 
 
-def encode(texts: Sequence[str], tokenizer: BertTokenizer) -> list[list[list[int]]]:
+def encode(tokenizer: BertTokenizer, texts: Sequence[str]) -> list[list[list[int]]]:
     """Documents as `stretches` wants them: of each text its sentences, of each sentence its ids, none special."""
     return [
         # Not verbose: a long sentence is no mistake here, as `stretches` cuts it.
@@ -91,6 +91,9 @@ class Collate:
         pad, cls, sep, mask: ids of the special tokens.
         pairs: whether there are second texts from elsewhere; without, each second text follows.
         share: probability that a token is to be guessed.
+
+    Raises:
+        CourseError: with pairs, if all stretches are of one document.
     """
 
     stretches: Sequence[Stretch]
@@ -101,6 +104,10 @@ class Collate:
     mask: int
     pairs: bool = True
     share: float = 0.15
+
+    def __post_init__(self) -> None:
+        if self.pairs and len({one.document for one in self.stretches}) < 2:
+            raise CourseError("Texts from elsewhere need two documents or more; or leave them out with pairs=False.")
 
     def __call__(self, chosen: Sequence[Stretch]) -> dict[str, torch.Tensor]:
         """Examples -> input_ids, attention_mask, token_type_ids, labels [batch, time], and next_sentence [batch]."""

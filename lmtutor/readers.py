@@ -1,6 +1,7 @@
 """Readers of real data sets as they lie in a learner's folder: each gets that folder and returns its examples by split.
 
-`lmtutor.data` says which reader is whose. A line that is not as it should be raises a CourseError with its number.
+`lmtutor.data` says which reader is whose. All raise a CourseError if a file is missing, cannot be read, or has a line
+that is not as it should be; its number is told.
 Floor 1 of the package.
 """
 
@@ -49,6 +50,7 @@ def lines_of(path: Path) -> list[str]:
 
 
 def read_jsonl(path: Path, columns: tuple[str, ...] = ()) -> Iterator[dict]:
+    """The rows of a file of JSON lines, each of which must have these columns."""
     for number, line in enumerate(lines_of(path), start=1):
         try:
             row = json.loads(line)

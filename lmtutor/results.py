@@ -49,7 +49,7 @@ def record(name: str, rows: list[dict], *, about: str, command: str, packages: t
     """Write a result with its command, machine, versions, date and peak memory; returns the file.
 
     Args:
-        name: the file's name without ".json".
+        name: the file's name without ".json"; the full profile's results stand beside the others, as NAME_full.
         rows: the table, one dict a row.
         about: one sentence: what was measured, on which data.
         command: what to type to make it again.
@@ -66,6 +66,7 @@ def record(name: str, rows: list[dict], *, about: str, command: str, packages: t
         **more,
         "rows": rows,
     }
+    name += "_full" * (runtime.current().profile == "full")
     path = runtime.share("results") / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -83,9 +84,26 @@ def read(name: str) -> dict:
     return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def table(name: str) -> pd.DataFrame:
+class Table(pd.DataFrame):
+    """A data frame that shows each of its columns with the same number of decimals: 0.50 below 0.47, and not 0.5."""
+
+    @property
+    def _constructor(self):
+        return Table
+
+    def __repr__(self) -> str:
+        return repr(self._even())
+
+    def _repr_html_(self) -> str:
+        return self._even()._repr_html_()
+
+    def _even(self) -> pd.DataFrame:
+        return pd.DataFrame({i: _even(self.iloc[:, i]) for i in range(self.shape[1])}).set_axis(self.columns, axis=1)
+
+
+def table(name: str) -> Table:
     """The rows of a stored result as a table; what was not measured is left blank."""
-    frame = pd.DataFrame(_rows(name)).astype(object)
+    frame = Table(_rows(name), dtype=object)
     return frame.where(frame.notna(), "").set_index(frame.columns[0])
 
 
@@ -98,10 +116,10 @@ def source(name: str) -> str:
 
 def markdown(name: str) -> str:
     """A stored result as a Markdown table, with its source below."""
-    rows = _rows(name)
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
+    frame = table(name).reset_index()
+    lines = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * frame.shape[1]]
+    cells = zip(*(_even(frame[column], thousands=",") for column in frame.columns), strict=True)
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in cells]
     return "\n".join([*lines, "", source(name).replace("\n", " ")])
 
 
@@ -112,7 +130,14 @@ def _rows(name: str) -> list[dict]:
     return found["rows"]
 
 
-def _cell(value) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:,}"
-    return "" if value is None else str(value)
+def _even(column: pd.Series, thousands: str = "") -> pd.Series:
+    """Each fraction as a text with as many decimals as the longest one of its column has."""
+    decimals = [str(x).partition(".")[2] for x in column if isinstance(x, float) and "e" not in str(x)]
+    digits = max(map(len, decimals), default=0)
+
+    def shown(x):
+        if isinstance(x, bool) or not isinstance(x, int | float):
+            return x
+        return f"{x:{thousands}.{digits}f}" if isinstance(x, float) and "e" not in str(x) else f"{x:{thousands}}"
+
+    return column.map(shown)

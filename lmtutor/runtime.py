@@ -139,6 +139,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
+        """Since the beginning of the block, up to its end or to now."""
         return (self._end or time.perf_counter()) - self._start
 
 
@@ -147,7 +148,7 @@ def choose(value: str, known: tuple[str, ...] | list[str], what: str) -> str:
     if value in known:
         return value
     near = get_close_matches(str(value), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}."
     raise CourseError(f"{what} {value!r} is not known; {hint}")
 
 

@@ -58,8 +58,10 @@ def sentences(texts: Iterable[str], tokens: str = "words") -> list[list[str]]:
             line as one sentence, empty lines included, and splits at blanks, as WikiText-2 and Penn Treebank want it.
 
     Raises:
-        CourseError: there is no token at all.
+        CourseError: there is no token at all, or `texts` is a single string.
     """
+    if isinstance(texts, str):
+        raise CourseError("A list of texts is wanted, not one string: write [text].")
     choose(tokens, ("words", "whitespace"), "The kind of tokens")
     if tokens == "whitespace":
         result = [text.split() for text in texts]
@@ -117,7 +119,11 @@ class Vocabulary:
         return vocabulary
 
     def save(self, path: str | Path) -> None:
-        """Write the words to `path`, a JSON list in the order of their ids; a failure leaves what was there before."""
+        """Write the words to `path`, a JSON list in the order of their ids.
+
+        Raises:
+            CourseError: they cannot be written; what was there before is still there.
+        """
         path = Path(path)
         unfinished = path.with_name(f"{path.name}.unfinished")
         content = json.dumps(self.words, ensure_ascii=False, indent=0).encode()
@@ -175,6 +181,9 @@ def byte_level_bpe(texts: Iterable[str], vocabulary_size: int, special_tokens: S
 
     Returns:
         A `tokenizers.Tokenizer`; `.encode(text).ids` and `.decode(ids)` are inverse for any text.
+
+    Raises:
+        CourseError: that size leaves no room for the bytes and the special tokens.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 

@@ -9,6 +9,8 @@ numbers the same however a batch is cut up, distributed or broken off:
   `collate`) on seed, step and process only. So no state of a random generator has to be kept.
 - A step changes the weights in one place, once its gradient is complete. Whatever happens before that (Ctrl-C, out of
   memory) drops the step as if it had never begun.
+
+Floor 3 of the package.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lmtutor import runtime
+from lmtutor import batches, runtime
 from lmtutor.checkpoint import CheckpointError, first_line, load_weights, read_state, saves, weights_for, write
 from lmtutor.runtime import CourseError
 from lmtutor.text import Vocabulary
@@ -40,8 +43,7 @@ if TYPE_CHECKING:
 # Reading a loss makes the program wait for the GPU, which is then idle until it gets new work.
 STEPS_PER_READ_ON_GPU = 10
 
-
-__all__ = ["CheckpointError", "InputError", "fit", "inverse_root", "load_weights"]
+__all__ = ["CheckpointError", "InputError", "fit", "fit_by_length", "inverse_root", "load_weights", "rise_and_fall"]
 
 
 class InputError(CourseError, ValueError):
@@ -137,10 +139,65 @@ def fit(
             module.training = training
 
 
+def fit_by_length(
+    model: torch.nn.Module,
+    lengths: Sequence[int],
+    collate: Callable[[list[list[int]]], Any],
+    loss: Callable[[torch.nn.Module, Any], tuple[torch.Tensor, int | torch.Tensor]],
+    *,
+    learning_rate: float,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 32,
+    warm_up: float = 0.1,
+    seed: int = 0,
+    **options,
+) -> pandas.DataFrame:
+    """`fit` in batches of similar length, with AdamW and a rate that rises and falls in straight lines.
+
+    Args:
+        model: is trained in place.
+        lengths: tokens of each example: [examples].
+        collate: makes a batch of a list that holds one list of examples' numbers, see `classifier.collator`.
+        loss: as `fit` wants it.
+        learning_rate: the top of the schedule.
+        epochs, steps: how long; exactly one of them.
+        batch_size: examples a step; one step of each epoch may have fewer.
+        warm_up: share of the steps in which the rate rises.
+        seed: for order and dropout.
+        options: more of `fit`, such as `log_every` or `patience`; `validation` is a list of lists of numbers, too.
+
+    Returns:
+        The history of `fit`; its `epoch` counts the passes over these examples.
+
+    Raises:
+        InputError: as in `fit`.
+    """
+    _check_duration(epochs, steps)
+    if not len(lengths):
+        raise InputError("There are no examples to train on.")
+    per_epoch = len(batches.by_length(lengths, batch_size))
+    epochs = epochs or math.ceil(steps / per_epoch)
+    history = fit(
+        model,
+        batches.epochs_by_length(lengths, batch_size, epochs, seed=seed)[:steps],
+        loss=loss,
+        epochs=1,
+        batch_size=1,
+        shuffle=False,
+        collate=collate,
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0),
+        scheduler=partial(rise_and_fall, share=warm_up),
+        seed=seed,
+        **options,
+    )
+    history["epoch"] = history["step"] / per_epoch
+    return history
+
+
 def _check(options: SimpleNamespace) -> None:
     """Raise an InputError for the first of fit's arguments that makes no sense."""
-    if (options.epochs is None) == (options.steps is None):
-        raise InputError("Give either epochs or steps, and not both.")
+    _check_duration(options.epochs, options.steps)
     for name in ("epochs", "steps", "batch_size", "accumulate", "log_every", "patience"):
         value = getattr(options, name)
         if value is not None and (not isinstance(value, int) or value < 1):
@@ -157,6 +214,13 @@ def _check(options: SimpleNamespace) -> None:
         raise InputError("patience needs validation examples to measure the loss on.")
     if options.vocabulary is not None and not isinstance(options.vocabulary, Vocabulary):
         raise InputError(f"vocabulary must be a Vocabulary, not {type(options.vocabulary).__name__}.")
+    if not any(parameter.requires_grad for parameter in options.model.parameters()):
+        raise InputError("All parameters of the model are frozen, so nothing can learn: set requires_grad of some.")
+
+
+def _check_duration(epochs: int | None, steps: int | None) -> None:
+    if (epochs is None) == (steps is None):
+        raise InputError("Give either epochs or steps, and not both.")
 
 
 @dataclass

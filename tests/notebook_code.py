@@ -1,6 +1,7 @@
 """Functions and classes out of the chapters' code cells, so that unit tests can try what notebooks build."""
 
 import ast
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,13 +17,8 @@ def definitions(chapter: str, *names: str) -> SimpleNamespace:
     A name that is defined several times counts as it was first defined with a body of its own (exercises' stubs,
     `return ...`, do not count).
     """
-    (path,) = CHAPTERS.glob(f"{chapter}_*.ipynb")
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    plain = TransformerManager().transform_cell  # magics become calls
-    trees = [ast.parse(plain(cell.source)).body for cell in cells if "colab" not in cell.metadata.get("tags", [])]
-    statements = [statement for tree in trees for statement in tree]
     wanted, found = [], set()
-    for statement in statements:
+    for statement in _statements(chapter):
         if isinstance(statement, ast.Import | ast.ImportFrom):
             wanted.append(statement)
         for name in _names(statement) & set(names) - found:
@@ -32,8 +28,18 @@ def definitions(chapter: str, *names: str) -> SimpleNamespace:
     missing = set(names) - found
     assert not missing, f"chapter {chapter} does not define {sorted(missing)}"
     namespace: dict = {}
-    exec(compile(ast.Module(wanted, type_ignores=[]), str(path), "exec"), namespace)
+    exec(compile(ast.Module(wanted, type_ignores=[]), f"chapter {chapter}", "exec"), namespace)
     return SimpleNamespace(**{name: namespace[name] for name in names})
+
+
+@cache
+def _statements(chapter: str) -> list[ast.stmt]:
+    """All statements of a chapter's code cells."""
+    (path,) = CHAPTERS.glob(f"{chapter}_*.ipynb")
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    plain = TransformerManager().transform_cell  # magics become calls
+    trees = [ast.parse(plain(cell.source)).body for cell in cells if "colab" not in cell.metadata.get("tags", [])]
+    return [statement for tree in trees for statement in tree]
 
 
 def _names(statement: ast.stmt) -> set[str]:

@@ -2,7 +2,7 @@
 
 A pytest plugin. While a marked test runs, it notes every comparison of numbers that the test makes: the largest
 difference and the type. So the table comes from the tests' own code. A test that compares with == alone is marked
-`exact=True`.
+`exact=True`. A test that is skipped, as its library or data is not there, keeps the row that it had.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from lmtutor.metrics import largest_difference
 TABLE = Path(__file__).resolve().parent.parent / "chapters" / "PROOFS.md"
 HEAD = """# What is proved equal
 
-Each row is a unit test: what the course builds, against the library that the field uses (or against calculus, or
-against trying everything). Same input, same weights; the largest difference of all comparisons, rounded up to a power
-of ten. `make proof` runs these tests and makes this table anew.
+Each row is a unit test: what the course builds, against the library that the field uses (or against calculus, against
+another way to the same numbers, or against trying everything). Same input, same weights; the largest difference of all
+comparisons, rounded up to a power of ten. `make proof` runs these tests and makes this table anew.
 
 | chapter | ours | equal to | on | numbers | largest difference | test |
 |---|---|---|---|---|---|---|
@@ -35,6 +35,11 @@ def rows_of(item) -> dict[str, object]:
     mark = item.get_closest_marker("proof")
     chapter, ours, theirs, on = mark.args
     return {"chapter": chapter, "ours": ours, "theirs": theirs, "on": on, "exact": mark.kwargs.get("exact", False)}
+
+
+def key_of(item) -> tuple[str, str]:
+    """File and name of a test, whatever its parameters."""
+    return item.path.name, item.originalname
 
 
 COMPARISONS = (
@@ -66,23 +71,28 @@ class Proofs:
     """Watches marked tests and keeps what they compared, by file and name of the test."""
 
     def __init__(self):
+        self.rows = {
+            line.split("`")[-2]: line for line in TABLE.read_text(encoding="utf-8").splitlines() if "::" in line
+        }
         self.marks: dict[tuple[str, str], dict] = {}
+        self.wanted: list[tuple[str, str]] = []  # all tests that carry the mark
         self.found: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
         self.failed = False
 
     def pytest_collection_modifyitems(self, items):
         items[:] = [item for item in items if item.get_closest_marker("proof")]
+        self.wanted = list(dict.fromkeys(map(key_of, items)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
-        key = (item.path.name, item.originalname)
-        self.marks[key] = rows_of(item)
-        note = partial(self.note, key)
+        note = partial(self.note, key_of(item))
         with pytest.MonkeyPatch.context() as patch:
             for place, name in COMPARISONS:
                 patch.setattr(place, name, self.watched(getattr(place, name), note))
             patch.setattr(pytest, "approx", lambda expected, **tolerance: Approximately(expected, note, **tolerance))
-            return (yield)
+            result = yield
+        self.marks[key_of(item)] = rows_of(item)
+        return result
 
     def watched(self, compare, note):
         def comparison(ours, theirs, *args, **options):
@@ -107,12 +117,17 @@ class Proofs:
         if self.failed:
             terminalreporter.write_line("A proof failed, so the table is left as it was.")
             return
-        lines = [line for _, line in sorted(self.lines())]
-        TABLE.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
-        terminalreporter.write_line("\n".join(lines))
-        terminalreporter.write_line(f"{len(lines)} proofs, written to chapters/{TABLE.name}")
+        table = HEAD + "\n".join(line for _, line in sorted(self.lines())) + "\n"
+        TABLE.write_text(table, encoding="utf-8")
+        terminalreporter.write_line(table)
+        left = "".join(f"; {file}::{test} was skipped" for file, test in self.wanted if (file, test) not in self.marks)
+        terminalreporter.write_line(f"{table.count('::')} proofs, written to chapters/{TABLE.name}{left}")
 
     def lines(self):
+        for file, test in self.wanted:
+            row = self.rows.get(f"{file[:-3]}::{test}")
+            if (file, test) not in self.marks and row:
+                yield (row.split("|")[1].strip(), file, test), row
         for (file, test), mark in self.marks.items():
             found = self.found[file, test]
             if mark["exact"] == bool(found):

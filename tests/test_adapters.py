@@ -8,11 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebook_code import definitions
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from lmtutor import batches
-from lmtutor.models import adapters, bert, fourbit, gpt
+from lmtutor.models import adapters, attention, bert, fourbit, gpt
 from lmtutor.runtime import CourseError
 
 SIZES = {"hidden_size": 16, "num_heads": 2, "num_layers": 2, "inner_size": 24, "max_length": 20, "dropout": 0.0}
@@ -52,6 +53,7 @@ def with_change(method, seed=0, **options):
 # --- what holds for all -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("12", "a model with a change that is switched off", "the base", "all methods", exact=True)
 @pytest.mark.parametrize("method", METHODS)
 def test_switched_off_it_is_exactly_the_base(method):
     model, batch = with_change(method), some_batch()
@@ -64,6 +66,7 @@ def test_switched_off_it_is_exactly_the_base(method):
         assert not torch.allclose(on, base(**batch))
 
 
+@pytest.mark.proof("12", "a change that has learned nothing", "the base", "LoRA, bottleneck, BitFit, IA³")
 @pytest.mark.parametrize("method", ["lora", "bottleneck", "bitfit", "ia3"])
 def test_before_it_has_learned_it_changes_nothing(method):
     model, batch = made(), some_batch()
@@ -131,6 +134,7 @@ def test_removed_it_is_the_model_of_before(method):
     assert all(torch.equal(a, b) for a, b in zip(model.bert.parameters(), made().bert.parameters(), strict=True))
 
 
+@pytest.mark.proof("12", "two changes on one encoder, switched", "each alone", "all pairs of methods")
 @pytest.mark.parametrize("first", METHODS)
 @pytest.mark.parametrize("second", METHODS)
 def test_two_live_on_one_encoder_and_know_nothing_of_each_other(first, second, tmp_path):
@@ -150,6 +154,8 @@ def test_two_live_on_one_encoder_and_know_nothing_of_each_other(first, second, t
 
 def test_switching_says_which_there_are():
     model = with_change("lora")
+    with pytest.raises(CourseError, match="The change 'task' is not known; known: none"):
+        adapters.use(made(), "task")
     with pytest.raises(CourseError, match="The change 'tusk' is not known; did you mean 'task'"):
         adapters.use(model, "tusk")
 
@@ -298,6 +304,37 @@ def test_prompt_tuning_is_peft_s_but_for_places_and_norm(tmp_path):
         torch.testing.assert_close(ours.bert(**batch)[there], expected[there], rtol=0, atol=1e-12)
 
 
+@pytest.mark.proof("12", "AdaLoRA's penalty", "peft AdaLoraConfig", "padded texts, random factors")
+def test_the_penalty_of_adalora_is_peft_s(tmp_path):
+    """peft adds it to the loss, so it is what the loss has beyond the cross-entropy."""
+    from peft import AdaLoraConfig
+
+    config = AdaLoraConfig(task_type="SEQ_CLS", target_modules=["query", "value"], init_r=3, target_r=2, total_step=10,
+                           orth_reg_weight=0.5)  # fmt: skip
+    theirs, batch, labels = theirs_with(config, tmp_path, made()), some_batch(), torch.tensor([0, 1, 1])
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in theirs.named_parameters():
+            if "lora_" in name:
+                parameter.normal_()
+        beyond = theirs(**batch, labels=labels).loss - F.cross_entropy(theirs(**batch).logits, labels)
+        ours = definitions("12", "penalty").penalty(theirs)
+    torch.testing.assert_close(ours, beyond / 0.5, rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("12", "attention with a prefix", "a mixture of attention to prefix and to text", "random vectors")
+def test_a_prefix_mixes_what_attention_says_without_it():
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 2, 5, 8).double()  # [batch, heads, places, size]
+    prefix_key, prefix_value = torch.randn(2, 2, 2, 3, 8).double()
+    keys, values = torch.cat([prefix_key, key], 2), torch.cat([prefix_value, value], 2)
+    together, weights = attention.attention(query, keys, values)
+    share = weights[..., :3].sum(-1, keepdim=True)
+    alone = [attention.attention(query, *pair)[0] for pair in ((prefix_key, prefix_value), (key, value))]
+    torch.testing.assert_close(together, share * alone[0] + (1 - share) * alone[1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("12", "BitFit as a change beside the model", "training the biases alone", "three steps of AdamW")
 def test_a_shift_learns_what_the_bias_itself_would_learn():
     """BitFit as it is usually written: train nothing but the biases."""
     shifted, plain, batch, labels = made(), made(), some_batch(), torch.tensor([0, 1, 1])
@@ -336,6 +373,27 @@ def test_the_gradients_are_those_that_were_derived(rows, columns, data):
     before = base.weight.clone()
     change.fold(base)
     assert torch.linalg.matrix_rank(base.weight - before) <= rank
+
+
+@pytest.mark.proof("12", "LoRA's first step, as it was derived", "a step of gradient descent", "random matrices")
+def test_the_first_step_is_the_full_gradient_seen_through_a():
+    torch.manual_seed(0)
+    base, rate = torch.nn.Linear(6, 5, bias=False).double(), 0.1
+    change = adapters.LoRA(base, rank=2, alpha=3.0).double()
+    x, wanted = torch.randn(10, 6).double(), torch.randn(10, 5).double()
+    F.mse_loss(change(base, x), wanted).backward()
+    torch.optim.SGD(change.parameters(), lr=rate).step()
+    full = 2 * (x @ base.weight.T - wanted).T @ x / wanted.numel()
+    a = change.a.detach()
+    expected = -rate * change.scale**2 * full @ a.T @ a
+    torch.testing.assert_close((change.scale * change.b @ a).detach(), expected.detach(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.proof("12", "number of LoRA's parameters, by formula", "counted", "rank 3", exact=True)
+def test_a_rank_costs_as_many_numbers_as_the_formula_says():
+    model = made()
+    counted, head = adapters.add(model, "task", "lora", rank=3), sum(p.numel() for p in model.classifier.parameters())
+    assert counted - head == 2 * 2 * 3 * (16 + 16)  # layers, matrices in each, and a row and a column for each rank
 
 
 def test_at_first_only_b_has_a_gradient():
@@ -439,15 +497,17 @@ def test_the_file_is_small(tmp_path):
 # --- four bits --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("12", "NF4's levels", "the paper's appendix E", "all 16")
 def test_the_sixteen_levels_are_those_of_the_paper():
     """Appendix E of Dettmers et al. (2023)."""
     published = [
         -1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.09105004, 0.0,
         0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1.0,
     ]  # fmt: skip
-    assert torch.allclose(fourbit.NF4, torch.tensor(published), atol=1e-6)
+    torch.testing.assert_close(fourbit.NF4, torch.tensor(published), rtol=0, atol=1e-6)
 
 
+@pytest.mark.proof("12", "error of a quantised number", "that of the nearest level, trying all", "random weights")
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 7), st.integers(1, 50), st.sampled_from([2, 16, 64]))
 def test_a_quantised_number_is_the_nearest_level_of_its_block(rows, columns, block):
@@ -471,6 +531,12 @@ def test_zeros_stay_zeros_and_four_bits_are_four_bits():
     assert kept.largest.numel() == 128 * 128 // 64
 
 
+@pytest.mark.parametrize(("block", "levels"), [(3, 16), (0, 16), (64, 17)])
+def test_what_does_not_fit_into_four_bits_is_told(block, levels):
+    with pytest.raises(CourseError, match="even blocks and at most 16 levels"):
+        fourbit.quantise(torch.randn(9), block, torch.linspace(-1, 1, levels))
+
+
 def test_a_frozen_base_of_four_bits_lets_the_gradient_through_to_lora():
     model = made(dtype=torch.float32)
     fourbit.quantise_model(model.bert)
@@ -480,3 +546,19 @@ def test_a_frozen_base_of_four_bits_lets_the_gradient_through_to_lora():
     assert (change.b.grad != 0).any()
     with pytest.raises(CourseError, match="in four bits"):
         adapters.merge(model, "task")
+
+
+@pytest.mark.proof("12", "gradient through a matrix of four bits", "through an ordinary one", "random numbers")
+def test_the_gradient_through_four_bits_is_that_of_the_numbers_that_they_stand_for():
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(64, 32)
+    packed, plain = fourbit.FourBitLinear(linear), torch.nn.Linear(64, 32)
+    with torch.no_grad():
+        plain.weight.copy_(fourbit.dequantise(packed.kept))
+        plain.bias.copy_(linear.bias)
+    inputs = [torch.randn(3, 64, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2)]
+    outputs = [layer(x) for layer, x in zip((packed, plain), inputs, strict=True)]
+    for output in outputs:
+        output.square().sum().backward()
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=1e-5)
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=0, atol=1e-4)

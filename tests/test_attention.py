@@ -61,6 +61,7 @@ def test_attention_is_pytorch_s(kind, queries, keys):
     assert (weights[~allowed] == 0).all()
 
 
+@pytest.mark.proof("05", "fast_attention", "attention, built in the chapter", "all masks, bias, causal")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("queries", "keys"), [(4, 4), (2, 5), (5, 3)])
 def test_the_fast_way_is_the_slow_way_with_bias_and_causal_too(kind, queries, keys):
@@ -135,6 +136,7 @@ def test_a_query_that_may_look_nowhere_gets_zeros_and_finite_gradients(need_weig
     assert x.grad.isfinite().all() and all(p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.proof("05", "causal heads, a later word changed", "what they gave before", "random vectors")
 @pytest.mark.parametrize("rotary", [False, True])
 @pytest.mark.parametrize("need_weights", [False, True])
 def test_a_changed_later_token_changes_nothing_before_it(rotary, need_weights):
@@ -150,6 +152,7 @@ def test_a_changed_later_token_changes_nothing_before_it(rotary, need_weights):
         assert not torch.allclose(after[:, place:], before[:, place:])
 
 
+@pytest.mark.proof("05", "heads beside padding", "the same text alone", "random vectors")
 @given(length=st.integers(1, 6), extra=st.integers(0, 4), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=40)
 def test_what_stands_in_the_padding_changes_nothing(length, extra, seed):
@@ -162,6 +165,7 @@ def test_what_stands_in_the_padding_changes_nothing(length, extra, seed):
     torch.testing.assert_close(output[:, :length], model(x)[0], atol=1e-12, rtol=0)
 
 
+@pytest.mark.proof("05", "which outputs a changed input moves", "the mask", "random masks", exact=True)
 @given(queries=st.integers(1, 5), keys=st.integers(1, 6), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=40)
 def test_of_keys_and_values_exactly_those_are_seen_that_the_mask_allows(queries, keys, seed):
@@ -184,13 +188,17 @@ def test_the_leak_detector_of_the_chapter_finds_what_is_allowed_and_what_leaks()
         assert torch.equal(reach(lambda x, mask=mask: attention.attention(queries, x, x, mask)[0], x), mask)
 
 
+@pytest.mark.proof("05", "heads of a reordered text", "their outputs reordered", "random vectors")
 def test_attention_without_positions_is_equivariant_and_with_them_is_not():
     torch.manual_seed(0)
     x, order = randn(2, 6, 8), torch.tensor([3, 1, 5, 0, 4, 2])
     for rotary in (False, True):
         model = MultiHeadAttention(8, 2, rotary=rotary).double()
-        same = torch.allclose(model(x[:, order])[0], model(x)[0][:, order], atol=1e-12)
-        assert same is not rotary
+        shuffled, expected = model(x[:, order])[0], model(x)[0][:, order]
+        if rotary:
+            assert not torch.allclose(shuffled, expected, atol=1e-12)
+        else:
+            torch.testing.assert_close(shuffled, expected, atol=1e-12, rtol=0)
 
 
 def test_dropout_is_for_training_only_and_leaves_the_weights_alone():
@@ -233,6 +241,14 @@ def test_gradients_by_hand_are_autograd_s_and_those_of_finite_differences(seed):
     assert torch.autograd.gradcheck(loss, (q, k, v), atol=1e-6, rtol=0)
 
 
+@pytest.mark.proof("05", "the sum in attention's gradient, the short way", "the long way", "random inputs")
+def test_the_short_way_through_the_gradient_is_the_long_way():
+    q, k, v, factors = (randn(2, n, 4, seed=i) for i, n in enumerate((3, 5, 5, 3)))
+    output, weights = attention.attention(q, k, v)
+    long_way = (weights * (factors @ v.transpose(1, 2))).sum(-1)
+    torch.testing.assert_close((factors * output).sum(-1), long_way, atol=1e-12, rtol=0)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_masked_attention_passes_gradcheck(kind):
     q, k, v = (randn(2, 1, 4, 3, seed=i, requires_grad=True) for i in range(3))
@@ -248,6 +264,7 @@ def test_the_softmax_s_jacobian_is_autograd_s():
     torch.testing.assert_close(jacobian(scores), theirs, atol=1e-14, rtol=0)
 
 
+@pytest.mark.proof("05", "attention in blocks of keys", "attention with the whole table", "large random scores")
 @pytest.mark.parametrize("block", [1, 3, 7, 100])
 def test_attention_in_blocks_is_attention(block):
     in_blocks = definitions("05", "attention_in_blocks").attention_in_blocks
@@ -255,6 +272,16 @@ def test_attention_in_blocks_is_attention(block):
     torch.testing.assert_close(in_blocks(q, k, v, block), attention.attention(q, k, v)[0], atol=1e-10, rtol=0)
 
 
+@pytest.mark.proof("05", "size of the largest tensor, by formula", "counted while it runs", "three lengths", exact=True)
+@pytest.mark.parametrize("length", [96, 128, 192])
+def test_the_largest_tensor_is_a_table_only_where_a_table_is_made(length):
+    built = definitions("05", "LargestTensor", "largest_tensor", "attention_in_blocks")
+    assert built.largest_tensor(attention.attention, length) == length**2
+    assert built.largest_tensor(F.scaled_dot_product_attention, length) == 32 * length
+    assert built.largest_tensor(built.attention_in_blocks, length) == 64 * length  # a block has 64 keys
+
+
+@pytest.mark.proof("05", "kernel regression", "F.scaled_dot_product_attention", "random points")
 def test_kernel_regression_is_attention():
     kernel_regression = definitions("05", "kernel_regression").kernel_regression
     x, y, places, width = randn(20), randn(20, seed=1), randn(7, seed=2), 0.7
@@ -267,6 +294,7 @@ def test_kernel_regression_is_attention():
 # --- positions --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("05", "scores of rotated vectors, and their length", "those at other places", "any shift")
 @given(shift=st.integers(0, 300), start=st.integers(0, 300))
 @settings(deadline=None, max_examples=40)
 def test_rotated_scores_depend_on_the_distance_only(shift, start):
@@ -277,6 +305,7 @@ def test_rotated_scores_depend_on_the_distance_only(shift, start):
     torch.testing.assert_close(positions.rotate(q, start).norm(), q.norm())
 
 
+@pytest.mark.proof("05", "rotate", "transformers apply_rotary_pos_emb (Llama)", "random vectors")
 def test_rotate_is_llama_s():
     from transformers import LlamaConfig
     from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
@@ -288,6 +317,7 @@ def test_rotate_is_llama_s():
     torch.testing.assert_close(positions.rotate(x), theirs, atol=1e-5, rtol=0)
 
 
+@pytest.mark.proof("05", "sinusoids times one matrix", "sinusoids some places on", "three shifts")
 @pytest.mark.parametrize("shift", [1, 7, 50])
 def test_a_shift_of_sinusoids_is_one_matrix(shift):
     parts = definitions("05", "shift_matrix", "frequencies")
@@ -295,6 +325,7 @@ def test_a_shift_of_sinusoids_is_one_matrix(shift):
     torch.testing.assert_close(table[:-shift] @ parts.shift_matrix(shift, 16).T, table[shift:], atol=1e-5, rtol=0)
 
 
+@pytest.mark.proof("05", "sinusoids", "the paper's formula", "10 places")
 def test_sinusoids_are_those_of_the_paper():
     table = positions.sinusoids(10, 6)
     for place, i in itertools.product(range(10), range(3)):
@@ -316,6 +347,7 @@ def test_learned_positions_that_training_never_reached_stay_as_they_were():
     assert taught.tolist() == [True] * 5 + [False] * 11
 
 
+@pytest.mark.proof("05", "weights with ALiBi, from place to place", "the factor of its slopes", "equal words")
 def test_with_alibi_each_step_away_makes_the_weight_of_an_equal_word_smaller_by_the_same_factor():
     same = torch.zeros(1, 8, 30, 4, **HERE)
     _, weights = attention.attention(same, same, same, causal_mask(30), positions.alibi(8, 30).double())
@@ -324,6 +356,7 @@ def test_with_alibi_each_step_away_makes_the_weight_of_an_equal_word_smaller_by_
     torch.testing.assert_close(factors, expected, atol=1e-12, rtol=0)
 
 
+@pytest.mark.proof("05", "alibi", "the paper's slopes; itself, at other lengths", "8 heads")
 def test_alibi_has_the_paper_s_slopes_and_depends_on_the_distance_only():
     bias = positions.alibi(8, 30)
     torch.testing.assert_close(-bias[:, 1, 0], torch.tensor([2.0**-i for i in range(1, 9)]))

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from complaints import complaint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,14 +15,6 @@ from lmtutor.runtime import CourseError
 ids = st.integers(0, 50_000)
 sequences = st.lists(st.lists(ids, min_size=1, max_size=12), min_size=1, max_size=8)
 lengths = st.lists(st.integers(1, 40), max_size=60)
-
-
-def complaint(function, *arguments, **named):
-    """What the function says, which is one line."""
-    with pytest.raises(CourseError) as error:
-        function(*arguments, **named)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 # --- padding ----------------------------------------------------------------------------------------------------------
@@ -133,6 +126,15 @@ def test_padding_share_is_the_share_of_zeros_in_the_masks(sequences, batch_size)
     masks = [batches.pad([sequences[index] for index in batch])["attention_mask"] for batch in made]
     zeros = sum((mask == 0).sum().item() for mask in masks) / sum(mask.numel() for mask in masks)
     assert batches.padding_share(list(map(len, sequences)), made) == pytest.approx(zeros, abs=1e-12)
+
+
+@given(lengths, st.integers(1, 9))
+def test_in_order_of_length_each_example_comes_once_and_none_before_a_shorter_one(lengths, batch_size):
+    found = batches.in_order_of_length(lengths, batch_size)
+    flat = [index for batch in found for index in batch]
+    assert sorted(flat) == list(range(len(lengths)))
+    assert [lengths[index] for index in flat] == sorted(lengths)
+    assert all(len(batch) == batch_size for batch in found[:-1])
 
 
 def test_batches_of_nothing_are_no_batches():

@@ -78,6 +78,7 @@ def test_where_nothing_is_hidden_the_loss_of_the_tokens_is_0():
     assert loss == 0 and count == 0
 
 
+@pytest.mark.proof("09", "BERT beside padding full of garbage", "the text alone", "random ids")
 def test_padding_changes_nothing():
     model, batch = made(heads=False), some_batch()
     changed = batch | {"input_ids": batch["input_ids"].masked_fill(batch["attention_mask"] == 0, 33)}
@@ -192,11 +193,29 @@ def test_a_visible_token_is_true_as_often_as_the_rule_of_the_exercise_says():
     assert abs((read == ids)[seen].double().mean().item() - pretrain.trust(0.5)) < 0.005
 
 
+@pytest.mark.proof("09", "number of parameters, by formula", "Bert, counted", "one size", exact=True)
 def test_the_exercise_counts_the_parameters_of_bert():
     model = bert.Bert(VOCAB, hidden_size=24, num_heads=3, num_layers=2, max_length=20)
     assert pretrain.parameters(VOCAB, 20, 24, 2) == sum(parameter.numel() for parameter in model.parameters())
 
 
+@pytest.mark.proof("09", "loss of hidden tokens, its gradient", "F.cross_entropy, autograd", "random logits")
+def test_loss_and_gradient_of_hidden_tokens_are_those_that_were_derived():
+    torch.manual_seed(0)
+    z, labels = torch.randn(6, 5, dtype=torch.float64, requires_grad=True), torch.tensor([-100, 3, -100, 0, 3, -100])
+    loss = torch.nn.functional.cross_entropy(z, labels)
+    loss.backward()
+    hidden, expected = labels != -100, torch.zeros_like(z)
+    log_p = z.detach().log_softmax(-1)
+    assert math.isclose(loss.item(), -log_p[hidden, labels[hidden]].mean().item(), rel_tol=1e-12)
+    plain = [None if label < 0 else label for label in labels.tolist()]
+    assert math.isclose(loss.item(), pretrain.hidden_loss(log_p.tolist(), plain), rel_tol=1e-12)
+    one_hot = torch.nn.functional.one_hot(labels[hidden], 5)
+    expected[hidden] = (log_p.exp()[hidden] - one_hot) / 3
+    torch.testing.assert_close(expected, z.grad, rtol=0, atol=1e-14)
+
+
+@pytest.mark.proof("09", "gradient of 001's formula, V p − 1", "autograd", "random logits")
 def test_the_formula_of_001_is_lowest_where_all_tokens_are_alike():
     logits = torch.randn(7, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(-logits.log_softmax(-1).sum(), logits)
@@ -235,7 +254,7 @@ def test_stretches_are_neighbours_and_fit():
 
 def test_texts_become_sentences_of_ids_without_special_ones():
     tokenizer = text.wordpiece(["the sea. the tide."] * 5, 60, 16)
-    documents = pretraining.encode(["The sea. The tide.", "The sea " * 20], tokenizer)
+    documents = pretraining.encode(tokenizer, ["The sea. The tide.", "The sea " * 20])
     assert [len(document) for document in documents] == [2, 1]
     assert tokenizer.decode(documents[0][1]) == "the tide."
     ids = pretraining.special_ids(tokenizer)
@@ -247,6 +266,13 @@ def test_texts_become_sentences_of_ids_without_special_ones():
 def test_no_room_or_no_second_text_says_so(documents, length):
     with pytest.raises(CourseError, match="room for|two sentences"):
         stretches(documents, length)
+
+
+def test_one_document_has_no_texts_from_elsewhere():
+    one = [Stretch(0, [10], [20]), Stretch(0, [11], [21])]
+    with pytest.raises(CourseError, match="two documents or more"):
+        Collate(one, VOCAB, **SPECIAL)  # it would look for another document forever
+    assert Collate(one, VOCAB, **SPECIAL, pairs=False)(one)["next_sentence"].tolist() == [0, 0]
 
 
 def test_a_batch_of_pairs_is_put_together_rightly():

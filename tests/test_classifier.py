@@ -38,6 +38,7 @@ texts = st.lists(st.lists(st.integers(0, 19), min_size=1, max_size=9), min_size=
 # --- padding ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("04", "LSTMClassifier, other and more padding", "the logits before", "any texts")
 @given(texts, st.integers(0, 5), st.integers(0, 99))
 def test_what_stands_in_the_padding_and_how_much_of_it_changes_nothing(sequences, more, seed):
     model = tiny_model().double().eval()
@@ -48,6 +49,15 @@ def test_what_stands_in_the_padding_and_how_much_of_it_changes_nothing(sequences
     wide[:, : ids.shape[1]] = mask
     noise[:, : ids.shape[1]] = torch.where(mask == 1, ids, noise[:, : ids.shape[1]])
     torch.testing.assert_close(model(noise, wide), model(ids, mask), rtol=0, atol=1e-12)
+
+
+def test_a_model_is_in_the_mode_it_was_in_after_it_was_asked_and_after_an_error():
+    model = tiny_model()
+    model.dropout.eval()
+    classifier.logits(model, [[1, 2]])
+    with pytest.raises(CourseError, match="Sequence 0 of the batch has no tokens"):
+        classifier.logits(model, [[1, 2], []])
+    assert model.training and model.lstm.training and not model.dropout.training
 
 
 @given(texts)
@@ -173,11 +183,9 @@ def test_labels_that_cannot_be_trained_on_are_told_before_training(labels, messa
     assert "\n" not in str(told.value)
 
 
-def test_a_label_beyond_the_model_s_classes_and_no_labels_at_all():
-    with pytest.raises(CourseError, match="Label 2 is 2, but the model has 2 classes, 0 to 1; give it num_labels=3"):
-        classifier.check_labels([0, 1, 2], num_labels=2)
+def test_no_labels_at_all_are_told():
     with pytest.raises(CourseError, match="there are no labels"):
-        classifier.check_labels([])
+        classifier.epochs_by_length([], [], batch_size=2, epochs=1)
 
 
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
@@ -283,7 +291,29 @@ def test_the_notebook_s_naive_bayes_is_scikit_learn_s(alpha, classes):
     np.testing.assert_allclose(ours.log_word, theirs.feature_log_prob_, rtol=0, atol=1e-12)
 
 
-@pytest.mark.proof("04", "logistic loss and its gradient", "torch, autograd", "random numbers")
+@pytest.mark.proof(
+    "04", "naive Bayes", "softmax of W x + b; sigmoid of the difference of its two numbers", "random counts"
+)
+def test_naive_bayes_is_the_softmax_of_a_linear_map_and_the_sigmoid_of_a_difference():
+    generator = np.random.default_rng(0)
+    counts, labels = generator.poisson(0.5, size=(60, 30)), np.arange(60) % 2
+    theirs = MultinomialNB().fit(counts, labels)
+    z = counts @ theirs.feature_log_prob_.T + theirs.class_log_prior_
+    ours = definitions("04", "NaiveBayes").NaiveBayes(counts, labels).probabilities(counts)
+    np.testing.assert_allclose(torch.tensor(z).softmax(dim=1).numpy(), ours, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(1 / (1 + np.exp(z[:, 0] - z[:, 1])), ours[:, 1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("04", "logistic loss, gradient", "finite differences", "random numbers")
+def test_the_notebook_s_logistic_gradient_is_that_of_finite_differences():
+    loss = definitions("04", "logistic_loss").logistic_loss
+    generator = np.random.default_rng(1)
+    X, y, w, step = generator.normal(size=(40, 5)), generator.integers(0, 2, 40), generator.normal(size=6), 1e-6
+    moved = [(loss(X, y, w + step * e, 0.1)[0] - loss(X, y, w - step * e, 0.1)[0]) / (2 * step) for e in np.eye(6)]
+    np.testing.assert_allclose(loss(X, y, w, 0.1)[1], moved, rtol=0, atol=1e-8)
+
+
+@pytest.mark.proof("04", "logistic loss, gradient (0 where sklearn ends)", "torch, autograd", "random numbers")
 def test_the_notebook_s_logistic_loss_has_the_gradient_that_it_says_and_vanishes_at_scikit_learn_s_solution():
     loss = definitions("04", "logistic_loss").logistic_loss
     generator = np.random.default_rng(0)
@@ -368,6 +398,30 @@ def test_the_listing_s_model_in_keras_and_in_pytorch_agree_with_the_same_weights
         np.testing.assert_allclose(ours(ids).numpy(), theirs.predict(ids.numpy(), verbose=0), rtol=0, atol=1e-5)
         wider = torch.cat([ids, torch.zeros(3, 4, dtype=torch.long)], dim=1)
         np.testing.assert_allclose(ours(wider).numpy(), theirs.predict(wider.numpy(), verbose=0), rtol=0, atol=1e-5)
+
+
+@pytest.mark.proof("04", "LSTMClassifier", "the same layers in Keras", "padded ids, same weights")
+def test_the_classifier_equals_the_same_layers_in_keras():
+    keras = pytest.importorskip("keras")
+    ours, sequences = tiny_model().eval(), [[3, 4, 5, 6, 7], [8], [9, 10]]
+    state = {name: tensor.detach().numpy() for name, tensor in ours.state_dict().items()}
+    theirs = keras.Sequential([
+        keras.layers.Embedding(21, 6, mask_zero=True),
+        keras.layers.Bidirectional(keras.layers.LSTM(5, return_sequences=True)),
+        keras.layers.GlobalAveragePooling1D(),
+        keras.layers.Dense(2),
+    ])  # fmt: skip
+    theirs.build((None, None))
+    theirs.layers[0].set_weights([np.vstack([np.zeros((1, 6)), state["embedding.weight"]])])  # its 0 is padding
+    theirs.layers[1].set_weights([
+        part for s in ("", "_reverse")
+        for part in (state[f"lstm.weight_ih_l0{s}"].T, state[f"lstm.weight_hh_l0{s}"].T,
+                     state[f"lstm.bias_ih_l0{s}"] + state[f"lstm.bias_hh_l0{s}"])
+    ])  # fmt: skip
+    theirs.layers[3].set_weights([state["output.weight"].T, state["output.bias"]])
+    moved_up = batches.pad([[i + 1 for i in s] for s in sequences])["input_ids"].numpy()
+    expected = theirs.predict(moved_up, verbose=0)
+    np.testing.assert_allclose(classifier.logits(ours, sequences), expected, rtol=0, atol=1e-5)
 
 
 # --- real data --------------------------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ def test_truncation_keeps_the_likeliest_and_their_proportions(weights, k, share)
     assert nucleus.sum() - nucleus.min() < share + 1e-9
 
 
-@pytest.mark.proof("08", "top-k, top-p", "transformers TopKLogitsWarper, TopPLogitsWarper", "random logits")
+@pytest.mark.proof("03, 08", "top-k, top-p", "transformers TopKLogitsWarper, TopPLogitsWarper", "random logits")
 @pytest.mark.parametrize("seed", range(5))
 def test_truncation_is_that_of_transformers(seed):
     from transformers import TopKLogitsWarper, TopPLogitsWarper

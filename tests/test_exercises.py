@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import wrong_answers_adapt
 import wrong_answers_attention
 import wrong_answers_classify
@@ -216,6 +217,7 @@ WRONG = {
     "ngram.log_probability": {
         "product": lambda probabilities: math.prod(probabilities),
         "logarithm of the product": lambda probabilities: math.log(math.prod(probabilities)),
+        "logarithm of 0": lambda probabilities: math.log(p) if (p := math.prod(probabilities)) else -math.inf,
         "base 2": lambda probabilities: sum(math.log2(p) for p in probabilities),
         "base 10": lambda probabilities: sum(math.log10(p) for p in probabilities),
         "mean": lambda probabilities: sum(math.log(p) for p in probabilities) / len(probabilities),
@@ -288,7 +290,11 @@ WRONG = {
         "frequency in the lower order": kneser_ney_with(lower=unigram),
         "0 for an unseen history": kneser_ney_with(unseen=0.0),
         "no case for an unseen history": lambda pairs, history, word, discount: (
-            max(pairs[history, word] - discount, 0) / sum(followers(pairs, history).values())
+            (
+                max(pairs[history, word] - discount, 0)
+                + discount * len(followers(pairs, history)) * continuation(pairs, word)
+            )
+            / sum(followers(pairs, history).values())
         ),
         "continuation alone": lambda pairs, history, word, discount: continuation(pairs, word),
     },
@@ -299,6 +305,10 @@ WRONG = {
         "the cross-entropy": curve_with(end=lambda nats: nats),
         "bits": curve_with(end=lambda nats: nats / math.log(2)),
         "measured on the training text": curve_with(test=lambda train, test: train),
+        "one discount": lambda train, test, order, sizes, vocabulary: [
+            lm.metrics.perplexity(KneserNey(NgramCounts(train[:size], order, vocabulary), 0.75).probabilities(test))
+            for size in sizes
+        ],
         "the order forgotten": curve_with(order=lambda order: 1),
         "one number": lambda train, test, order, sizes, vocabulary: curve_with()(train, test, order, sizes, vocabulary)[
             -1
@@ -326,6 +336,7 @@ WRONG = {
             else list(chr(code_point).encode())
         ),
         "a string": lambda code_point: chr(code_point).encode().hex(),
+        "strings of bits": lambda code_point: [f"{byte:08b}" for byte in chr(code_point).encode()],
     },
     "tokens.merge": {
         "overlapping": merge_with(step=1),
@@ -335,6 +346,9 @@ WRONG = {
         "nothing": lambda ids, pair, new: ids,
         "each of both replaced": lambda ids, pair, new: [new if i in pair else i for i in ids],
         "from the right": lambda ids, pair, new: merge_with()(ids[::-1], tuple(pair)[::-1], new)[::-1],
+        "digits": lambda ids, pair, new: [
+            int(i) for i in " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new)).split()
+        ],
         "past the end": lambda ids, pair, new: [new for i in range(len(ids)) if (ids[i], ids[i + 1]) == pair],
     },
     "tokens.lookup_gradient": {
@@ -364,6 +378,9 @@ WRONG = {
             np.corrcoef(ranks_in_order(first), ranks_in_order(second))[0, 1]
         ),
         "the formula without ties": by_differences,
+        "the smallest of the ranks": lambda first, second: float(
+            np.corrcoef(*(np.searchsorted(np.sort(values), values) for values in (first, second)))[0, 1]
+        ),
         "Kendall": kendall,
         "places for ranks": lambda first, second: float(np.corrcoef(np.argsort(first), np.argsort(second))[0, 1]),
         "one list ranked": lambda first, second: float(np.corrcoef(ranks_in_order(first), second)[0, 1]),
@@ -375,6 +392,7 @@ WRONG = {
         ),
         "collides with itself": lambda names, buckets: 1 - (1 - 1 / buckets) ** names,
         "the share alone": lambda names, buckets: (1 - 1 / buckets) ** (names - 1),
+        "the approximation": lambda names, buckets: 1 - math.exp(-(names - 1) / buckets),
         "names over buckets": lambda names, buckets: min(1.0, (names - 1) / buckets),
         "for one other name": lambda names, buckets: 1 / buckets if names > 1 else 0.0,
         "buckets in use": lambda names, buckets: 1 - (1 - 1 / names) ** (buckets - 1),
@@ -444,6 +462,8 @@ def first_difference(name, answer):
 def agree(expected, got) -> bool:
     if isinstance(expected, str):
         return expected == got
+    if getattr(expected, "dtype", None) == torch.bool and getattr(got, "dtype", torch.bool) != torch.bool:
+        return False  # a mask of numbers masks nothing
     expected, got = (x.tolist() if hasattr(x, "tolist") else x for x in (expected, got))
     if isinstance(expected, list | tuple) or not isinstance(got, int | float):
         same_length = isinstance(expected, list | tuple) and isinstance(got, list | tuple) and len(expected) == len(got)
@@ -469,34 +489,58 @@ def shown(value):
     ("name", "what", "remark"),
     [
         ("start.count_words", "characters", "number of characters"),
-        ("start.count_words", "split at single blanks", ""),
+        ("start.count_words", "split at single blanks", "split() without an argument"),
+        ("start.count_words", "words and marks", "only blanks part words"),
         ("ngram.log_probability", "product", "add logarithms"),
         ("ngram.log_probability", "base 2", "base 2"),
+        ("ngram.log_probability", "logarithm of 0", "logarithms first"),
+        ("ngram.log_probability", "logarithm of the product", "logarithms first"),
         ("ngram.mle", "joint probability", "joint probability"),
+        ("ngram.mle", "no case for an unseen history", "never seen"),
+        ("ngram.perplexity", "no mean", "mean is missing"),
+        ("ngram.perplexity", "2 to the nats", "that of your logarithm"),
+        ("ngram.perplexity", "product that underflows", "mean of their logarithms"),
+        ("ngram.perplexity", "logarithm of 0", "math.inf"),
         ("ngram.perplexity", "arithmetic mean", "arithmetic mean"),
         ("ngram.perplexity", "cross-entropy", "exponential"),
         ("ngram.add_k", "k once in the denominator", "k times |V|"),
         ("ngram.add_k", "right for k = 1 only", "k = 1 only"),
+        ("ngram.add_k", "1 instead of k", "You added 1"),
+        ("ngram.em_step", "old weights ignored", "old weights are missing"),
         ("ngram.em_step", "normalised over everything", "for each token first"),
         ("ngram.em_step", "summed, not averaged", "sum to 1"),
         ("ngram.continuation_probability", "tokens", "counted tokens"),
+        ("ngram.continuation_probability", "not divided", "A share"),
+        ("ngram.kneser_ney", "the discount counted once", "different followers"),
+        ("ngram.kneser_ney", "frequency in the lower order", "counts tokens"),
+        ("ngram.kneser_ney", "no case for an unseen history", "never seen"),
         ("ngram.kneser_ney", "negative counts", "max(count - discount, 0)"),
         ("ngram.kneser_ney", "nothing given to the lower order", "freed share"),
         ("ngram.kneser_ney", "0 for an unseen history", "never seen"),
         ("ngram.learning_curve", "a vocabulary for each size", "the same vocabulary"),
         ("ngram.learning_curve", "the whole text for each size", "train[:size]"),
+        ("ngram.learning_curve", "the cross-entropy", "cross-entropies"),
+        ("ngram.learning_curve", "one discount", "without a discount"),
+        ("ngram.learning_curve", "measured on the training text", "vocabulary=<Vocabulary>"),
+        ("tokens.utf8", "strings of bits", "not a string"),
         ("tokens.utf8", "the bytes turned round", "turned round"),
         ("tokens.utf8", "no mark on the bytes behind", "bits in front"),
         ("tokens.merge", "overlapping", "two places further"),
         ("tokens.merge", "the first alone", "Every occurrence"),
+        ("tokens.merge", "past the end", "no right neighbour"),
         ("tokens.merge", "the pair turned round", "Nothing was replaced"),
         ("tokens.lookup_gradient", "the last occurrence alone", "Only the last occurrence"),
         ("tokens.lookup_gradient", "the rows that were looked up", "[vocabulary, hidden]"),
+        ("tokens.lookup_gradient", "the mean", "add them up"),
+        ("tokens.ppmi", "no logarithm", "take its logarithm"),
         ("tokens.ppmi", "negative values kept", "Negative values become 0"),
         ("tokens.ppmi", "minus infinity", "minus infinity"),
         ("tokens.ppmi", "base 2", "base 2"),
         ("tokens.spearman", "the correlation of the values", "correlation of the values"),
         ("tokens.spearman", "equal values in their order", "mean of their ranks"),
+        ("tokens.spearman", "the smallest of the ranks", "mean of their ranks"),
+        ("tokens.spearman", "places for ranks", "argsort()"),
+        ("tokens.shared_bucket", "the approximation", "exact share"),
         ("tokens.shared_bucket", "the birthday probability", "birthday probability"),
         ("tokens.shared_bucket", "collides with itself", "with itself"),
         ("tokens.shared_bucket", "the share alone", "names that are alone"),
@@ -504,25 +548,68 @@ def shown(value):
         ("tokens.characters_per_token", "measured on the training texts", "on the training texts"),
         ("tokens.characters_per_token", "tokens per character", "the other way round"),
         ("tokens.characters_per_token", "the mean of ratios", "divide the two sums"),
+        ("tokens.characters_per_token", "learned on all texts", "`train` alone"),
+        ("tokens.characters_per_token", "bytes for characters", "counted bytes"),
         ("recurrent.softmax_gradient", "probabilities", "subtract 1"),
         ("recurrent.softmax_gradient", "minus", "other way round"),
         ("recurrent.softmax_gradient", "overflow", "subtract the largest"),
+        ("recurrent.softmax_gradient", "overflow with an error", "subtract the largest"),
         ("recurrent.rnn_step", "no squashing", "torch.tanh"),
         ("recurrent.rnn_step", "state forgotten", "does not come in"),
         ("recurrent.rnn_step", "not transposed", "transposed"),
         ("recurrent.lstm_step", "cell first", "hidden state comes first"),
         ("recurrent.lstm_step", "input and forget gate exchanged", "exchanged"),
         ("recurrent.lstm_step", "cell shown unsquashed", "The cell is right"),
+        ("recurrent.lstm_step", "hidden state alone", "two tensors"),
+        ("recurrent.lstm_step", "Keras's order with o and g exchanged", "in the order i, f, o, g"),
         ("recurrent.inputs_and_labels", "copying", "copy"),
         ("recurrent.inputs_and_labels", "the last input has no label", "needs a label"),
         ("recurrent.clip", "each number", "direction"),
         ("recurrent.clip", "each array", "one norm over all"),
         ("recurrent.clip", "always scaled", "stay as it is"),
+        ("recurrent.clip", "the squared norm", "its root"),
+        ("recurrent.clip", "zeros divided", "norm of zeros is 0"),
         ("recurrent.lstm_parameters", "one bias", "PyTorch keeps two"),
+        ("recurrent.lstm_parameters", "three gates", "the candidate g"),
+        ("recurrent.lstm_parameters", "no bias", "biases are missing"),
         ("recurrent.top_p", "not normalised", "sum to 1"),
         ("recurrent.top_p", "too few", "reaches the share"),
+        ("recurrent.top_p", "one more when the share is reached", "more than you need"),
+        ("recurrent.top_p", "the order lost", "wrong places"),
         ("recurrent.context_curve", "other tokens for each length", "the same tokens"),
         ("recurrent.context_curve", "cross-entropy", "exponential"),
+        ("recurrent.context_curve", "all places of a window", "only the one at the last place"),
+        ("classify.posterior", "underflow", "largest logarithm first"),
+        ("classify.posterior", "underflow with an error", "largest logarithm first"),
+        ("classify.logistic_gradient", "uphill", "would climb"),
+        ("classify.logistic_gradient", "sum", "gradient of the sum"),
+        ("classify.logistic_gradient", "no sigmoid", "The sigmoid is missing"),
+        ("classify.logistic_gradient", "a number for each text", "One number for each feature"),
+        ("classify.masked_mean", "padding in the mean", "averaged in"),
+        ("classify.masked_mean", "padding counted", "still counted"),
+        ("classify.masked_mean", "sum", "That is the sum"),
+        ("classify.masked_mean", "all texts' tokens", "of its own"),
+        ("classify.precision_recall_f1", "swapped", "are swapped"),
+        ("classify.precision_recall_f1", "ordinary mean", "harmonic"),
+        ("classify.precision_recall_f1", "division by zero", "denominator is 0"),
+        ("classify.precision_recall_f1", "no case for no hit", "denominator is 0"),
+        ("classify.auc", "turned round", "turned round"),
+        ("classify.auc", "ties lose", "counts half"),
+        ("classify.auc", "ties win", "not whole"),
+        ("classify.calibration_error", "all bins alike", "with their sizes"),
+        ("classify.calibration_error", "sum of the gaps", "sum of the gaps"),
+        ("classify.calibration_error", "one bin", "cancel"),
+        ("classify.calibration_error", "each example alone", "within a bin"),
+        ("classify.calibration_error", "a bin for 1.0 alone", "into the last bin"),
+        ("classify.calibration_error", "1.0 in no bin", "into the last bin"),
+        ("classify.calibration_error", "empty bins", "leave it out"),
+        ("classify.best_threshold", "costs swapped", "swapped"),
+        ("classify.best_threshold", "fewest errors", "fewest errors"),
+        ("classify.best_threshold", "the largest of equals", "not the smallest"),
+        ("classify.sign_test", "one side", "one side only"),
+        ("classify.sign_test", "the tail of A alone", "larger of the two"),
+        ("classify.sign_test", "exactly this", "more uneven"),
+        ("classify.sign_test", "above 1", "cannot exceed 1"),
         ("attention.lookup", "scores for weights", "the softmax makes weights"),
         ("attention.scaled_attention", "no root", "The root is missing"),
         ("attention.scaled_attention", "softmax over the queries", "must sum to 1"),
@@ -610,7 +697,15 @@ def shown(value):
         ("extract.not_better", "better", "in which the first is better"),
         ("extract.not_better", "zero is better", "not better, either"),
         ("extract.not_better", "a number", "not their number"),
-        ("extract.not_better", "no resamples", "Use the resamples"),
+        ("extract.not_better", "no resamples", "Use the draws"),
+        ("extract.not_better", "each text once", "counts twice"),
+        ("extract.not_better", "per cent", "between 0 and 1"),
+        ("extract.piece_labels", "word 0 left out", "Word 0 is a word"),
+        ("extract.best_span", "from 0 up", "minus infinity"),
+        ("extract.best_span", "its own start too late", "its own start first"),
+        ("extract.best_span", "the place behind", "not the place behind it"),
+        ("extract.common", "a word of the first twice", "on both sides"),
+        ("extract.common", "a word of the second twice", "on both sides"),
         ("generate.parameters", "logits twice", "counts once"),
         ("generate.parameters", "no positions", "positions are missing"),
         ("generate.parameters", "no last norm", "last norm is missing"),
@@ -623,11 +718,13 @@ def shown(value):
         ("generate.min_p", "not scaled", "sum to 1"),
         ("generate.min_p", "a probability", "a share of the largest"),
         ("generate.min_p", "places lost", "Keep the places"),
+        ("generate.min_p", "above only", "*At least* that share"),
         ("generate.draw", "greedy", "That is the likeliest token"),
         ("generate.draw", "not exceeded", "must *exceed* u"),
         ("generate.draw", "each probability", "running sum"),
         ("generate.draw", "the last, though it has no probability", "a hair below 1"),
         ("generate.repetition", "diversity", "Repetition is the rest"),
+        ("generate.repetition", "kinds that come twice", "each time but the first"),
         ("generate.repetition", "all that come twice", "The first time is no repetition"),
         ("generate.repetition", "of the tokens", "m - n + 1"),
         ("generate.matching_temperature", "the middle", "That is the middle"),
@@ -644,6 +741,8 @@ def shown(value):
         ("pretrain.trust", "of the chosen", "most visible tokens were not chosen"),
         ("pretrain.parameters", "no pooler", "The pooler is missing"),
         ("pretrain.parameters", "no pooler's bias", "pooler's bias"),
+        ("pretrain.parameters", "half a norm", "a gain and a bias"),
+        ("pretrain.parameters", "a norm too many", "no norm more"),
         ("pretrain.parameters", "no segments", "2 d each"),
         ("pretrain.parameters", "neither", "*and* the norm"),
         ("pretrain.parameters", "no positions", "positions are missing"),
@@ -653,6 +752,7 @@ def shown(value):
         ("pretrain.fair_accuracy", "cut out", "all behind it move up"),
         ("pretrain.fair_accuracy", "a count", "A share was asked for"),
         ("pretrain.most_selective", "best accuracy", "subtract the control's"),
+        ("pretrain.most_selective", "a ratio", "is the difference"),
         ("pretrain.most_selective", "exchanged", "should be *low*"),
         ("pretrain.most_selective", "the last of equals", "take the first"),
         ("pretrain.most_selective", "the value", "the number of its layer"),
@@ -668,15 +768,18 @@ def shown(value):
         ("finetune.rate", "falls from the start", "begins where the warm-up ends"),
         ("finetune.rate", "a share", "share of the peak"),
         ("finetune.windows", "no overlap", "Neighbours share"),
+        ("finetune.windows", "a full last window", "the last two as well"),
         ("finetune.windows", "beyond the end", "ends where the text ends"),
         ("finetune.windows", "the rest is lost", "in no window"),
         ("finetune.windows", "one too many", "holds nothing new"),
         ("finetune.stop_early", "never stops", "later losses are never seen"),
+        ("finetune.stop_early", "exchanged", "comes first"),
         ("finetune.stop_early", "against the one before", "with the lowest so far"),
         ("finetune.stop_early", "keeps the last", "not the last ones"),
         ("finetune.stop_early", "not counted", "the last one counts"),
         ("finetune.stop_early", "the lowest of all", "comes after the stop"),
         ("finetune.importance", "the other sign", "positive importance"),
+        ("finetune.importance", "the first that is alike", "at *this* place"),
         ("finetune.importance", "not compared", "compare it with that of the whole text"),
         ("finetune.importance", "each word alone", "each word alone"),
         ("finetune.importance", "all that are alike", "at one place only"),
@@ -701,6 +804,9 @@ def shown(value):
         ("adapt.four_bits", "codes", "These are the codes"),
         ("adapt.four_bits", "no scale", "Divide the block"),
         ("adapt.four_bits", "the level below", "above or below"),
+        ("adapt.four_bits", "the level above", "above or below"),
+        ("adapt.four_bits", "the sign lost", "sign is lost"),
+        ("adapt.merged", "A times B", "as A is applied first"),
     ],
 )
 def test_a_typical_mistake_gets_a_remark_on_what_it_is(name, what, remark):
@@ -725,7 +831,8 @@ def test_other_types_of_number_and_container_pass_too(name):
         result = reference(name)(*arguments)
         if isinstance(result, list) and result and isinstance(result[0], str):
             return tuple(result)
-        return (np.float64(x) for x in result) if isinstance(result, list) else array(result, float)
+        kind = None if getattr(result, "dtype", None) == torch.bool else float  # a mask stays one
+        return (np.float64(x) for x in result) if isinstance(result, list) else array(result, kind)
 
     def array(result, kind=None):
         ragged = isinstance(result, tuple) and len({np.shape(part) for part in result}) > 1
@@ -852,6 +959,15 @@ def test_an_unknown_exercise_is_told_with_the_nearest(ask):
 )
 def test_results_agree_within_the_tolerance_and_item_by_item(expected, got, agree):
     assert examine.same(expected, got, 1e-6) is agree
+
+
+def test_a_function_among_the_arguments_is_shown_by_what_it_does():
+    def twice(number):
+        """Twice the number."""
+        return 2 * number
+
+    said = examine.compare(lambda function, number: function(number), [(twice, 3)])(lambda function, number: number)
+    assert said == "For <lambda>(function=<Twice the number.>, number=3) expected 6, but got 3."
 
 
 def test_the_first_case_that_differs_is_shown_and_long_values_are_cut():

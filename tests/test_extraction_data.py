@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from complaints import complaint
 
 import lmtutor as lm
 from lmtutor import answering, readers, tagging
@@ -14,13 +15,6 @@ def written(folder, **files):
     for name, content in files.items():
         (folder / name.replace("__", ".")).write_text(content, encoding="utf-8")
     return folder
-
-
-def complaint(read, folder):
-    with pytest.raises(CourseError) as error:
-        read(folder)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -31,6 +31,38 @@ def small(tokenizer, labels=("bad", "good"), seed=0, dropout=0.0):
 # --- the classifier ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("10", "gradients of a head for W, b and h, by hand", "autograd", "random numbers")
+def test_the_gradients_of_the_head_are_those_that_were_derived():
+    torch.manual_seed(0)
+    h, W, b = (torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((5,), (3, 5), (3,)))
+    p = (W @ h + b).softmax(-1)
+    (-p[1].log()).backward()
+    error = p.detach() - torch.eye(3)[1]
+    by_hand = (torch.outer(error, h.detach()), error, W.detach().T @ error)
+    for ours, theirs in zip(by_hand, (W.grad, b.grad, h.grad), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
+
+
+@pytest.mark.proof("10", "rise_and_fall, while it falls", "transformers get_linear_schedule_with_warmup", "20 updates")
+def test_the_rate_falls_as_in_transformers():
+    from transformers import get_linear_schedule_with_warmup
+
+    rates = []
+    for schedule in (
+        partial(training.rise_and_fall, steps=20, share=0.2),
+        partial(get_linear_schedule_with_warmup, num_warmup_steps=4, num_training_steps=20),
+    ):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        scheduler, found = schedule(optimizer), []
+        for _ in range(20):
+            found.append(scheduler.get_last_lr()[0])
+            optimizer.step()
+            scheduler.step()
+        rates.append(found)
+    np.testing.assert_allclose(rates[0][4:], rates[1][4:], rtol=0, atol=1e-12)
+    assert rates[0][0] == 0.25 and rates[1][0] == 0  # theirs begins with an update that changes nothing
+
+
 @pytest.mark.proof("10", "BertClassifier", "transformers BertForSequenceClassification", "padded texts")
 def test_it_equals_transformers_padding_included(tokenizer, tmp_path):
     ours = small(tokenizer).eval()
@@ -43,6 +75,7 @@ def test_it_equals_transformers_padding_included(tokenizer, tmp_path):
     assert theirs.config.id2label == {0: "bad", 1: "good"}
 
 
+@pytest.mark.proof("10", "a classifier, saved and loaded", "the one that was saved", "sentences", exact=True)
 def test_what_was_saved_is_loaded_with_its_labels(tokenizer, tmp_path):
     model = small(tokenizer, ("red", "green", "blue"), dropout=0.2)
     bert.save(model, tmp_path)
@@ -223,8 +256,8 @@ def test_too_many_layers_to_free(tokenizer):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 1}, "either steps or epochs"),
-        ({"epochs": None}, "either steps or epochs"),
+        ({"steps": 1}, "either epochs or steps"),
+        ({"epochs": None}, "either epochs or steps"),
         ({"labels": [0, 2] * 10}, r"Label 1 is 2, but the model knows 0 \(bad\), 1 \(good\)"),
         ({"labels": [0, 1]}, "20 texts but 2 labels"),
         ({"labels": ["good", "bad"] * 10}, "text.label_ids"),
@@ -246,6 +279,7 @@ def test_a_wholly_frozen_model_cannot_learn(tokenizer):
 # --- prediction -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("10", "verdict on a long text", "the mean of its windows", "a text of several windows")
 def test_a_long_text_gets_the_mean_of_its_windows(tokenizer):
     model, long = small(tokenizer).eval(), "the soup was good and bad " * 7
     with torch.no_grad():

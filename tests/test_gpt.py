@@ -8,8 +8,11 @@ import pytest
 import torch
 from notebook_code import definitions
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from lmtutor import decoding, text
+from lmtutor.exercises import generate as exercises
 from lmtutor.models import gpt
 from lmtutor.models.cache import Cache
 from lmtutor.runtime import CourseError
@@ -61,6 +64,7 @@ def ids_of(*shape, seed=0):
 # --- GPT-2 ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("08", "GPT", "transformers GPT2LMHeadModel", "random ids, same weights")
 @pytest.mark.parametrize("length", [1, 2, 13, 40])
 def test_logits_are_gpt2_s(length):
     ours, theirs = pair()
@@ -118,9 +122,46 @@ def test_weights_of_another_size_are_told():
         gpt.load_gpt2(gpt.GPT(18, **SIZES), theirs.state_dict())
 
 
+@pytest.mark.proof("08", "number of parameters, by formula", "GPT, counted", "three sizes", exact=True)
+@pytest.mark.parametrize(("vocab", "length", "size", "layers"), [(17, 5, 8, 1), (30, 40, 16, 3), (101, 7, 24, 2)])
+def test_parameters_by_formula_are_those_counted(vocab, length, size, layers):
+    model = gpt.GPT(vocab, hidden_size=size, num_heads=4, num_layers=layers, max_length=length)
+    assert exercises.parameters(vocab, length, size, layers) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.proof("08", "operations and memory of a cache, by formula", "counted", "one size", exact=True)
+def test_operations_and_memory_with_and_without_a_cache_are_those_of_the_formula():
+    L, d, V, n = 2, 32, 50, 12
+    model, ids, cache = gpt.GPT(V, hidden_size=d, num_heads=4, num_layers=L).eval(), torch.ones(1, n).long(), None
+
+    def flops(work):
+        with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            work()
+        return counter.get_total_flops()
+
+    cache, matrices = Cache.empty(L), 24 * L * d**2 + 2 * d * V
+    without = sum(flops(lambda t=t: model(ids[:, :t])) for t in range(1, n + 1))
+    assert without == n * (n + 1) // 2 * matrices + 4 * L * d * sum(t * t for t in range(n + 1))
+    with_cache = sum(flops(lambda t=t: gpt.step(model, ids[:, t : t + 1], cache)) for t in range(n))
+    assert with_cache == n * matrices + 4 * L * d * n * (n + 1) // 2
+    kept = [part.narrow(2, 0, past.length) for past in cache.layers for part in past.room]
+    assert sum(part.nbytes for part in kept) == 2 * L * n * d * 4
+
+
+@pytest.mark.proof("08", "all texts of one length, their probabilities summed", "1", "4 tokens, 3 places")
+def test_the_probabilities_of_all_texts_of_one_length_sum_to_one():
+    torch.manual_seed(0)
+    model = gpt.GPT(4, hidden_size=8, num_heads=2, num_layers=1, max_length=4).double()
+    texts = torch.cartesian_prod(*[torch.arange(4)] * 3)  # [64, 3]
+    read = torch.cat([torch.zeros(64, 1, dtype=torch.long), texts], dim=1)
+    log_p = model(read[:, :-1]).log_softmax(-1).gather(2, texts[..., None]).sum((1, 2))
+    assert math.isclose(log_p.exp().sum().item(), 1, rel_tol=1e-12)
+
+
 # --- reading on -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("08", "GPT, a later token changed", "the logits before", "random ids")
 def test_a_changed_later_token_changes_no_earlier_logit():
     model, _ = pair()
     ids = ids_of(1, 9)
@@ -133,6 +174,7 @@ def test_a_changed_later_token_changes_no_earlier_logit():
         assert not torch.allclose(after[:, place], before[:, place])
 
 
+@pytest.mark.proof("08", "GPT with a cache, step by step", "the logits at once", "random ids")
 @pytest.mark.parametrize("parts", [[12], [1] * 12, [5, 1, 1, 5], [3, 9]])
 def test_steps_with_a_cache_are_the_model_without_one(parts):
     model, _ = pair()

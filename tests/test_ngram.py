@@ -11,6 +11,7 @@ from nltk.lm import MLE, KneserNeyInterpolated, Laplace
 from nltk.lm import Vocabulary as NltkVocabulary
 from nltk.lm.counter import NgramCounter
 from nltk.util import everygrams
+from notebook_code import definitions
 
 from lmtutor import CourseError
 from lmtutor.models import ngram
@@ -54,6 +55,29 @@ PROPER_MODELS = [
     lambda c, n: ngram.KneserNey(c, 0.6, n),
     lambda c, n: ngram.KneserNey(c, "modified", n),
 ]
+
+
+@pytest.mark.proof("01", "product of the factors (chain rule)", "the sentence counted directly", "random sentences")
+def test_the_product_of_the_factors_is_the_direct_count():
+    share = definitions("01", "share_starting_with").share_starting_with
+    share.__globals__["tiny"] = sentences = random_sentences(1)
+    for sentence in sentences:
+        starts = [share(sentence[:i]) for i in range(len(sentence) + 1)]
+        factors = [after / before for before, after in zip(starts, starts[1:], strict=False)]
+        assert math.isclose(math.prod(factors), starts[-1], rel_tol=1e-12)
+
+
+@pytest.mark.proof("01", "MLE, with arrays", "the same with dictionaries", "random sentences, orders 1 to 4")
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_mle_equals_the_model_that_is_built_by_hand(order):
+    train, new = random_sentences(2), random_sentences(3)
+    by_hand = definitions("01", "CountingModel").CountingModel(train, order)
+    expected = [by_hand.probability(word, history) for word, history in places(train, order)]
+    counts = ngram.NgramCounts(train, order)
+    assert np.allclose(ngram.MLE(counts).probabilities(train), expected, atol=1e-12)
+    known = [[word for word in s if word in counts.vocabulary] for s in new]
+    expected = [by_hand.probability(word, history) for word, history in places(known, order)]
+    assert np.allclose(ngram.MLE(counts).probabilities(known), expected, atol=1e-12)
 
 
 @pytest.mark.proof("01", "MLE, add-one", "nltk.lm MLE, Laplace", "random sentences, orders 1 to 5")
@@ -175,6 +199,7 @@ def test_kenlm_reads_our_arpa_file_and_scores_the_same(tmp_path, order, discount
     assert (got[p == 0] < -90).all()  # ARPA has no logarithm of 0
 
 
+@pytest.mark.proof("01", "all probabilities of a proper model, summed", "1", "any history, random counts")
 @given(
     sentences_strategy, st.lists(st.sampled_from([*WORDS, "zeppelin"]), max_size=4), st.integers(1, 4), st.booleans()
 )
@@ -188,6 +213,7 @@ def test_proper_models_sum_to_one_after_any_history(sentences, history, order, a
         assert p[counts.vocabulary.start] == 0
 
 
+@pytest.mark.proof("01", "the probabilities of a text at once", "asking token by token", "random sentences")
 @given(sentences_strategy, sentences_strategy, st.integers(1, 4))
 @settings(max_examples=30, deadline=None)
 def test_scoring_a_text_equals_asking_token_by_token(train, test, order):
@@ -203,6 +229,9 @@ def test_scoring_a_text_equals_asking_token_by_token(train, test, order):
         assert np.allclose(model.probabilities(test), expected, atol=1e-12)
 
 
+@pytest.mark.proof(
+    "01", "counts of n-grams", "a Counter over nltk's everygrams", "random sentences, order 3", exact=True
+)
 def test_counts_are_those_of_a_counter():
     sentences = random_sentences(9)
     counts = ngram.NgramCounts(sentences, 3)
@@ -213,6 +242,9 @@ def test_counts_are_those_of_a_counter():
     assert counts.num_tokens == sum(len(s) + 1 for s in sentences)
 
 
+@pytest.mark.proof(
+    "01", "Kneser–Ney, averaged over the histories", "the words' relative frequencies", "random sentences, bigrams"
+)
 def test_kneser_ney_keeps_the_marginals_and_plain_counts_do_not():
     """Averaged over the histories of the training text, the bigram model gives each word its relative frequency."""
     sentences = random_sentences(10, count=200)
@@ -227,7 +259,7 @@ def test_kneser_ney_keeps_the_marginals_and_plain_counts_do_not():
         average = sum(n * model.next_distribution([h]) for h, n in histories.items()) / counts.num_tokens
         return max(abs(average[counts.vocabulary.ids[w]] - c / counts.num_tokens) for w, c in frequency.items())
 
-    assert largest_error(ngram.KneserNey(counts, 0.7)) < 1e-12
+    assert largest_error(ngram.KneserNey(counts, 0.7)) == pytest.approx(0, abs=1e-12)
     assert largest_error(ngram.AbsoluteDiscounting(counts, 0.7)) > 1e-3
 
 
@@ -247,6 +279,9 @@ def test_em_never_gets_worse_and_finds_what_a_grid_finds():
     model.weights = found
 
 
+@pytest.mark.proof(
+    "01", "loss of any choice above the best", "N times the Kullback–Leibler divergence", "random distributions"
+)
 def test_likelihood_is_largest_at_relative_frequencies():
     """Loss of any other distribution = N * KL(p || q), as the chapter derives with a Lagrange multiplier."""
     c = np.array([5.0, 3.0, 1.0, 1.0])
@@ -291,6 +326,7 @@ def test_a_shorter_model_of_the_same_counts_equals_one_counted_shorter():
         (lambda: ngram.AbsoluteDiscounting(ngram.NgramCounts([["a"]], 2), 1.5), "between 0 and 1"),
         (lambda: ngram.KneserNey(ngram.NgramCounts([["a"]], 2), "modifid"), "modified"),
         (lambda: ngram.Interpolated(ngram.NgramCounts([["a"]], 2), [0.5, 0.5]), "3 weights"),
+        (lambda: ngram.Interpolated(ngram.NgramCounts([["a"]], 1), [0, 1]).fit_weights([["b"]]), "probability 0"),
         (lambda: ngram.NgramCounts([["a"]], 2).count("a", "a", "a"), "1 to 2"),
     ],
 )

@@ -9,11 +9,15 @@ import zipfile
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from IPython.core.inputtransformer2 import TransformerManager
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from lmtutor import doctor
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -23,8 +27,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 FLOORS = {
     6: ["cli"],
     5: ["widgets", "exercises"],
-    4: ["plots", "doctor", "execute", "finetuning", "extraction"],
-    3: ["training", "decoding", "metrics", "pretraining"],
+    4: ["plots", "doctor", "execute", "finetuning"],
+    3: ["training", "decoding", "metrics", "pretraining", "extraction"],
     2: ["models", "data", "checkpoint", "pretrained", "tagging", "answering", "summaries"],
     1: ["readers", "text", "batches", "results"],
     0: ["runtime"],
@@ -44,7 +48,7 @@ def pinned() -> dict[str, str]:
 
 
 def test_environment_and_pyproject_list_the_same_packages():
-    conda_names = {"pytorch": "torch"}
+    conda_names = {"pytorch": "torch", "huggingface_hub": "huggingface-hub"}  # conda takes - and _ for different
     listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     by_pip = next(item["pip"] for item in listed if isinstance(item, dict))
     by_conda = [item for item in listed if isinstance(item, str)]
@@ -107,22 +111,38 @@ def test_the_readme_names_the_pinned_torch():
     assert set(re.findall(r"torch==([\d.]*\d)", readme)) == {pinned()["torch"]}
 
 
-def test_what_lmtutor_imports_is_listed():
-    listed = {name.replace("-", "_") for name in names_of(PROJECT["dependencies"])}
-    listed |= {"IPython", "jupyter_client", "packaging"}  # come with ipykernel, nbclient, matplotlib
-    for path in (ROOT / "lmtutor").rglob("*.py"):
-        for module in imported_modules(path):
-            top = module.split(".")[0]
-            assert top in listed | {"lmtutor"} | set(sys.stdlib_module_names), f"{path.name} imports {top}"
+def test_what_lmtutor_and_the_notebooks_import_is_listed_and_nothing_else():
+    sources = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "lmtutor").rglob("*.py")}
+    for path in sorted((ROOT / "chapters").glob("[0-9]*.ipynb")):
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        plain = TransformerManager().transform_cell  # magics become calls
+        sources[path.name] = "\n".join(plain(cell.source) for cell in cells)
+    used = {module.split(".")[0]: name for name, code in sources.items() for module in imported_modules(code)}
+    used = {module: name for module, name in used.items() if module not in sys.stdlib_module_names}
+    listed = {name.replace("-", "_").replace("scikit_learn", "sklearn") for name in names_of(PROJECT["dependencies"])}
+    with_others = {"IPython", "jupyter_client", "packaging"}  # come with ipykernel, nbclient, matplotlib
+    tried = {"bitsandbytes", "kenlm", "torchtext"}  # chapters do without them
+    assert {
+        module: name for module, name in used.items() if module not in listed | with_others | tried | {"lmtutor"}
+    } == {}
+    assert listed - used.keys() == {"ipykernel"}  # which runs the notebooks
+
+
+def test_the_oldest_python_is_the_same_everywhere():
+    oldest = re.fullmatch(r">=(\d+\.\d+)", PROJECT["requires-python"])[1]
+    assert ".".join(map(str, doctor.MINIMUM_PYTHON)) == oldest
+    for name in ("README.md", "Makefile"):
+        said = re.findall(r"\b3\.\d+\b|\(3, \d+\)", (ROOT / name).read_text(encoding="utf-8"))
+        assert said and {version.strip("()").replace(", ", ".") for version in said} == {oldest}, name
 
 
 # --- floors -----------------------------------------------------------------------------------------------------------
 
 
-def imported_modules(path: Path) -> set[str]:
-    """Full names of the modules that a file imports, wherever in it, but for those that only type checkers see."""
+def imported_modules(source: str) -> set[str]:
+    """Full names of what code imports, wherever in it, but for what only type checkers see."""
     found = set()
-    todo = [ast.parse(path.read_text(encoding="utf-8"))]
+    todo = [ast.parse(source)]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -130,11 +150,11 @@ def imported_modules(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name} has a relative import; write it in full"
-            found |= {
-                f"{node.module}.{alias.name}" if node.module == "lmtutor" else node.module for alias in node.names
-            }
-            found |= {f"{node.module}.{a.name}" for a in node.names if node.module.startswith("lmtutor.")}
+            assert node.level == 0, f"a relative import, which should be written in full: {ast.unparse(node)}"
+            inside = f"{node.module}.".startswith("lmtutor.")
+            found |= {f"{node.module}.{alias.name}" if inside else node.module for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            found |= set(re.findall(r"lmtutor(?:\.\w+)*", ast.unparse(node.args[0])))
         todo.extend(ast.iter_child_nodes(node))
     return found
 
@@ -148,18 +168,41 @@ def test_every_module_has_a_floor():
     assert sorted(top_modules() - {"__init__"}) == sorted(name for names in FLOORS.values() for name in names)
 
 
-def test_modules_import_only_from_floors_below():
+def imports_from_above(folder: Path) -> list[str]:
+    """What modules of a package import that is neither on a floor below their own nor in their own folder."""
     floor_of = {name: floor for floor, names in FLOORS.items() for name in names}
     wrong = []
-    for path in (ROOT / "lmtutor").rglob("*.py"):
-        own = path.relative_to(ROOT / "lmtutor").parts[0].removesuffix(".py")
+    for path in folder.rglob("*.py"):
+        own = path.relative_to(folder).parts[0].removesuffix(".py")
         if own == "__init__":  # it resolves names on first use, so it imports the lowest floor only
-            own, allowed = "lmtutor", {"runtime"}
+            allowed = {"runtime", ""}
         else:
             allowed = {name for name, floor in floor_of.items() if floor < floor_of[own]} | {own}
-        used = {module.split(".")[1] for module in imported_modules(path) if module.startswith("lmtutor.")}
-        wrong += [f"{path.name} imports {name}" for name in (used & set(floor_of)) - allowed]
-    assert not wrong
+        used = [m for m in imported_modules(path.read_text(encoding="utf-8")) if f"{m}.".startswith("lmtutor.")]
+        wrong += [f"{path.name} imports {m}" for m in used if f"{m}.".split(".")[1] not in allowed]
+    return wrong
+
+
+def test_modules_import_only_from_floors_below():
+    assert imports_from_above(ROOT / "lmtutor") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from lmtutor import plots",
+        "import lmtutor.plots",
+        "from lmtutor.plots import bars",
+        "from lmtutor.exercises.ngram import mle",
+        "import lmtutor as lm",  # lm.plots would be above, too
+        "from lmtutor import load",
+        "importlib.import_module('lmtutor.plots')",
+    ],
+)
+def test_an_import_from_above_is_found_also_within_a_function(tmp_path, line):
+    (tmp_path / "metrics.py").write_text(f"from lmtutor import text, tagging\n\ndef f():\n    {line}\n")
+    (found,) = imports_from_above(tmp_path)
+    assert found.startswith("metrics.py imports lmtutor")
 
 
 def test_every_name_that_lmtutor_offers_exists():
@@ -167,7 +210,8 @@ def test_every_name_that_lmtutor_offers_exists():
 
     for name in lmtutor.__all__:
         assert getattr(lmtutor, name) is not None
-    assert set(lmtutor._MODULES) <= top_modules()
+    inner = {"__init__", "cli", "execute", "checkpoint", "readers", "runtime"}  # notebooks have what these do elsewhere
+    assert set(lmtutor._MODULES) == top_modules() - inner
 
 
 @pytest.mark.slow

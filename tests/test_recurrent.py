@@ -81,6 +81,17 @@ def test_the_gradient_of_softmax_and_cross_entropy_is_that_of_autograd(z, data):
     assert np.allclose(exercises.softmax_gradient(z, y), logits.grad.numpy(), atol=1e-9)
 
 
+@pytest.mark.proof("03", "gradient of softmax and cross-entropy", "finite differences", "random logits")
+def test_the_gradient_of_softmax_and_cross_entropy_is_that_of_finite_differences():
+    z, y, step = np.random.default_rng(0).normal(size=6), 2, 1e-5
+
+    def loss(z):
+        return np.log(np.exp(z).sum()) - z[y]
+
+    moved = [(loss(z + step * e) - loss(z - step * e)) / (2 * step) for e in np.eye(6)]
+    assert np.allclose(exercises.softmax_gradient(z.tolist(), y), moved, atol=1e-8)
+
+
 @pytest.mark.proof("03", "clipping the gradient", "torch clip_grad_norm_ (adds 1e-6 to the norm)", "any gradients")
 @given(st.lists(st.lists(st.floats(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4), st.floats(0.1, 20))
 def test_clipping_is_that_of_torch(arrays, limit):
@@ -93,6 +104,7 @@ def test_clipping_is_that_of_torch(arrays, limit):
         assert np.allclose(mine, parameter.grad.numpy(), atol=1e-5 * limit)  # torch adds 1e-6 to the norm
 
 
+@pytest.mark.proof("03", "number of an LSTM's parameters, by formula", "nn.LSTM, counted", "three sizes", exact=True)
 @pytest.mark.parametrize(("inputs", "hidden"), [(1, 1), (3, 5), (64, 256)])
 def test_the_number_of_an_lstm_s_parameters(inputs, hidden):
     counted = sum(p.numel() for p in nn.LSTM(inputs, hidden).parameters())
@@ -102,6 +114,7 @@ def test_the_number_of_an_lstm_s_parameters(inputs, hidden):
 # --- the models -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("03", "logits, a later token changed", "the logits before", "random ids, all networks", exact=True)
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_later_token_changes_no_earlier_logit(cell):
     model = make(cell).eval()
@@ -113,6 +126,7 @@ def test_a_later_token_changes_no_earlier_logit(cell):
     assert not torch.allclose(before[:, 6], after[:, 6])
 
 
+@pytest.mark.proof("03", "reading in blocks, the state carried on", "reading at once", "random ids, all networks")
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("cuts", [(4, 8), (1, 2), (11,)])
 def test_reading_in_blocks_with_a_carried_state_is_reading_at_once(cell, cuts):

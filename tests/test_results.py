@@ -120,3 +120,13 @@ def test_every_result_in_the_repository_can_be_shown():
         found = json.loads(path.read_text(encoding="utf-8"))
         assert {"about", "command", "date", "machine", "versions", "rows"} <= found.keys(), path.name
         assert results.markdown(path.stem)
+
+
+def test_a_table_shows_all_numbers_of_a_column_with_the_same_decimals_and_still_computes_with_them(folder):
+    record(rows=[{"n": 1, "ratio": 0.5, "rate": 1e-05}, {"n": 2, "ratio": 0.47, "rate": 0.01}, {"n": 3}])
+    table = results.table("ngram")
+    assert "0.50" in repr(table) and "0.50" in table._repr_html_() and "0.47" in repr(table)
+    assert "1e-05" in repr(table) and "nan" not in repr(table).lower()
+    assert table["ratio"].iloc[0] + table["ratio"].iloc[1] == 0.97
+    assert "0.50" in repr(table.reset_index()[["ratio"]])
+    assert "| 1 | 0.50 | 1e-05 |" in results.markdown("ngram")

@@ -17,6 +17,7 @@ def made(**changes):
     return seq2seq.RecurrentTranslator(12, hidden_size=16, dropout=0.0, **changes).double().eval()
 
 
+@pytest.mark.proof("07", "recurrent translator, step by step", "the logits at once", "random ids")
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_one_token_after_the_other_gives_the_logits_of_all_at_once(num_layers):
     model, source = made(num_layers=num_layers), batches.pad(SOURCES)
@@ -26,6 +27,7 @@ def test_one_token_after_the_other_gives_the_logits_of_all_at_once(num_layers):
     torch.testing.assert_close(by_step, model(**source, decoder_input_ids=target))
 
 
+@pytest.mark.proof("07", "recurrent translator, padded among others", "the source alone", "random ids")
 def test_padding_changes_nothing():
     model, target = made(), torch.randint(12, (1, 4))
     alone = model(**batches.pad(SOURCES[1:2]), decoder_input_ids=target)

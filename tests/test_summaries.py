@@ -26,6 +26,7 @@ def test_rouge_is_that_of_rouge_score(seed):
         assert ours[own] == pytest.approx(tuple(theirs[name]))
 
 
+@pytest.mark.proof("11", "longest common subsequence", "trying all", "any two texts", exact=True)
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))
 def test_the_longest_common_subsequence_is_the_longest_of_all(first, second):
     def subsequences(word):
@@ -49,6 +50,7 @@ def test_page_rank_is_the_eigenvector_of_the_reader_s_matrix(seed):
     assert ranks == pytest.approx(first / first.sum(), abs=1e-8) and ranks.sum() == pytest.approx(1)
 
 
+@pytest.mark.proof("11", "PageRank", "networkx.pagerank", "random weights")
 def test_page_rank_is_that_of_networkx():
     networkx = pytest.importorskip("networkx", reason="networkx is not installed")
     weights = np.random.default_rng(0).random((7, 7))

@@ -13,7 +13,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 from transformers import AutoTokenizer, BertConfig, BertForQuestionAnswering, BertForTokenClassification
 
-from lmtutor import extraction, metrics, pretrained, tagging
+from lmtutor import extraction, metrics, pretrained, tagging, training
 from lmtutor.batches import IGNORED, pad
 from lmtutor.models import bert, tagger
 from lmtutor.runtime import CourseError
@@ -34,6 +34,7 @@ def spans(draw):
     return found, length
 
 
+@pytest.mark.proof("11", "spans of the tags of spans", "the spans", "any spans", exact=True)
 @given(spans())
 @settings(deadline=None)
 def test_spans_to_tags_and_back_are_the_same(case):
@@ -223,13 +224,14 @@ def test_logits_come_in_the_order_of_the_texts_without_padding():
     assert model.training
 
 
+@pytest.mark.proof("11", "means over spans, all at once", "one by one", "random vectors")
 def test_means_over_spans_are_means_over_spans():
     torch.manual_seed(0)
     hidden = torch.randn(3, 9, 4, dtype=torch.float64)
     cases = [(0, 0, 1), (1, 2, 9), (2, 8, 9), (0, 3, 5)]
     found = tagger.span_means(hidden, *(torch.tensor(column) for column in zip(*cases, strict=True)))
     wanted = torch.stack([hidden[row, a:b].mean(0) for row, a, b in cases])
-    assert metrics.largest_difference(found, wanted) < 1e-9
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-9)
 
 
 def test_pairs_are_those_of_the_allowed_types_and_know_their_relation():
@@ -252,13 +254,14 @@ def test_a_tagger_and_a_relation_classifier_learn_to_fit_three_examples():
     torch.manual_seed(0)
     model = tagger.BertTagger(tiny().float(), TAGS, dropout=0.0)
     lengths = [3, 2, 3]
-    extraction.train(
+    training.fit_by_length(
         model, lengths, tagger.collator(ids, labels), tagger.loss, epochs=60, learning_rate=3e-3, progress=False
     )
     assert [row.argmax(-1).tolist() for row in tagger.logits(model, ids)] == labels
     places, kinds = [[(0, 1, 2, 3)], [(0, 1, 1, 2)], [(1, 2, 0, 1), (0, 1, 1, 2)]], [[0], [1], [1, 0]]
     model = tagger.RelationClassifier(tiny().float(), ("none", "owns"), dropout=0.0)
     collate = extraction.pair_collator(ids, places, kinds)
-    extraction.train(model, lengths, collate, extraction.pair_loss, epochs=60, learning_rate=3e-3, progress=False)
+    training.fit_by_length(model, lengths, collate, extraction.pair_loss, epochs=60, learning_rate=3e-3, progress=False)
     said = extraction.predict_pairs(model, ids, places)
     assert said == [[model.labels[k] for k in one] for one in kinds]
+    assert extraction.predict_pairs(model, ids, [[], [], []]) == [[], [], []]

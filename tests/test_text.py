@@ -100,6 +100,11 @@ def test_an_empty_corpus_is_told_in_one_sentence(texts, tokens):
         sentences(texts, tokens=tokens)
 
 
+def test_a_single_text_in_place_of_a_list_is_not_taken_apart_into_letters():
+    with pytest.raises(CourseError, match=r"not one string: write \[text\]"):
+        sentences("The sea. The tide.")
+
+
 def test_an_unknown_kind_of_tokens_is_told_with_the_nearest():
     with pytest.raises(CourseError, match="'whitespaces' is not known; did you mean 'whitespace'"):
         sentences(["a b"], tokens="whitespaces")

@@ -93,6 +93,7 @@ def test_bpe_equals_the_library_on_english_and_on_chinese(built, texts):
     assert len(ours.merges) > 20
 
 
+@pytest.mark.proof("02", "decoded ids", "the text that was encoded", "any Unicode text", exact=True)
 @given(UNICODE)
 def test_any_unicode_text_comes_back_unchanged(tokenizer, string):
     assert tokenizer.decode(tokenizer.encode(string)) == string
@@ -114,6 +115,7 @@ def test_any_ids_decode_to_some_text(tokenizer, ids):
     assert isinstance(tokenizer.decode([i % len(tokenizer.tokens) for i in ids]), str)
 
 
+@pytest.mark.proof("02", "pieces before merging", "tokenizers ByteLevel (GPT-2)", "any Unicode text", exact=True)
 @given(UNICODE)
 def test_pieces_are_those_of_gpt2_and_join_to_the_text(built, string):
     assert "".join(built.pieces(string)) == string
@@ -122,6 +124,7 @@ def test_pieces_are_those_of_gpt2_and_join_to_the_text(built, string):
     assert shown == [piece for piece, _ in theirs]
 
 
+@pytest.mark.proof("02", "tokens that the merges save", "the sum of their counts", "English", exact=True)
 def test_each_merge_saves_as_many_tokens_as_its_count_unless_it_is_of_twins(built):
     words = Counter(word for string in ENGLISH for word in text.words(string))
     merges, spelled = built.learn_simply(words, 30)
@@ -187,6 +190,46 @@ def test_sparse_svd_vectors_have_the_cosines_of_numpy_s(built):
     assert np.allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-8)
 
 
+@pytest.mark.proof(
+    "02", "PMI, mutual information", "nltk BigramAssocMeasures, sklearn mutual_info_score", "random counts"
+)
+def test_pmi_is_nltk_s_and_its_mean_scikit_learn_s_mutual_information(built):
+    from nltk.metrics import BigramAssocMeasures
+    from sklearn.metrics import mutual_info_score
+
+    counts = np.random.default_rng(0).integers(0, 4, size=(8, 8))
+    counts += counts.T  # symmetric, as neighbours are
+    matrix = scipy.sparse.csr_array(counts.astype(float))
+    pmi, margin = built.sparse_pmi(matrix).toarray(), counts.sum(axis=1)
+    for i, j in np.argwhere(counts):
+        pair = (int(counts[i, j]), (int(margin[i]), int(margin[j])), int(counts.sum()))
+        assert math.isclose(pmi[i, j] / math.log(2), BigramAssocMeasures.pmi(*pair), abs_tol=1e-12)
+    mean = (counts * pmi).sum() / counts.sum()
+    assert math.isclose(mean, mutual_info_score(None, None, contingency=counts), abs_tol=1e-12)
+
+
+@pytest.mark.proof(
+    "02", "singular values of SciPy's svds, and what is lost without the rest", "numpy.linalg.svd", "random matrix"
+)
+def test_the_first_singular_values_are_numpy_s_and_what_is_lost_are_the_squares_of_the_others():
+    matrix = np.random.default_rng(2).random((40, 40)) * (np.random.default_rng(3).random((40, 40)) > 0.7)
+    u, s, v = scipy.sparse.linalg.svds(scipy.sparse.csr_array(matrix), k=10, random_state=0)
+    expected = np.linalg.svd(matrix)[1]
+    assert np.allclose(s[::-1], expected[:10], atol=1e-10)
+    assert math.isclose(np.linalg.norm(matrix - (u * s) @ v) ** 2, (expected[10:] ** 2).sum(), rel_tol=1e-10)
+
+
+@pytest.mark.proof("02", "mean of the vectors, masked", "nn.EmbeddingBag", "padded random ids")
+def test_the_masked_mean_is_that_of_an_embedding_bag():
+    mean_masked = definitions("02", "mean_masked").mean_masked
+    torch.manual_seed(0)
+    layer = mean_masked.__globals__["layer"] = torch.nn.Embedding(20, 5, dtype=torch.float64)
+    texts = [[3, 4, 5], [6], [7, 8, 9, 10, 11]]
+    bag = torch.nn.EmbeddingBag(20, 5, dtype=torch.float64, _weight=layer.weight.detach())
+    theirs = bag(torch.tensor(sum(texts, [])), torch.tensor([0, 3, 4]))
+    torch.testing.assert_close(mean_masked(batches.pad(texts)), theirs, rtol=0, atol=1e-14)
+
+
 @pytest.mark.proof("02", "Spearman's correlation", "scipy.stats.spearmanr", "any pairs, ties included")
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=3, max_size=30))
 def test_spearman_equals_scipy_s_with_ties(pairs):
@@ -208,6 +251,7 @@ def test_the_gradient_of_a_look_up_is_torch_s():
     assert np.allclose(ours, layer.weight.grad.numpy(), atol=1e-14)
 
 
+@pytest.mark.proof("02", "UTF-8 by hand", "str.encode", "every code point", exact=True)
 def test_utf8_is_python_s_for_every_code_point():
     points = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
     assert b"".join(bytes(exercises.utf8(c)) for c in points) == "".join(map(chr, points)).encode()

@@ -4,7 +4,9 @@ import json
 import math
 import os
 import random
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,14 +14,18 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import numpy
+import pandas
 import pytest
 import torch
+from nbclient import NotebookClient
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
 from lmtutor import runtime, training
+from lmtutor.models.gpt import GPT, initialise, next_token_loss
 from lmtutor.runtime import CourseError
 from lmtutor.text import Vocabulary
 
@@ -124,6 +130,7 @@ def test_steps_that_end_within_an_epoch_and_rows_of_their_own_length():
     assert "validation_loss" not in history
 
 
+@pytest.mark.proof("10", "training.fit: weights after training", "a loop in plain PyTorch", "the same batches")
 def test_equals_a_loop_in_plain_pytorch():
     model, plain = tiny_lm(), tiny_lm()
     seen = []
@@ -158,6 +165,7 @@ def test_each_epoch_sees_every_example_once_in_an_order_of_its_own():
     assert order(0, shuffle=False) == (everything, everything)
 
 
+@pytest.mark.proof("12", "batches whose gradients are added up", "one large batch", "texts of unequal length")
 @pytest.mark.parametrize("clip_norm", [None, 0.05])
 def test_accumulation_gives_the_numbers_of_the_large_batch(clip_norm):
     large, accumulated = tiny_lm(), tiny_lm()
@@ -211,7 +219,6 @@ def test_schedule_advances_once_an_update_and_knows_the_length_of_the_run():
 
 
 def test_mixed_precision_is_the_runtimes_and_leaves_no_trace_on_the_model(monkeypatch):
-    settings = runtime.Runtime(torch.device("cpu"), "bf16", "quick", "embedded", None, seed=0)
     seen = set()
 
     def loss(model, batch):
@@ -224,7 +231,7 @@ def test_mixed_precision_is_the_runtimes_and_leaves_no_trace_on_the_model(monkey
 
     model = tiny_lm()
     before = set(vars(model))
-    monkeypatch.setattr(runtime, "_current", settings)
+    use_precision(monkeypatch, "bf16")
     fit(model, steps=3, loss=loss)
     assert seen == {torch.bfloat16}
     assert set(vars(model)) == before
@@ -233,6 +240,106 @@ def test_mixed_precision_is_the_runtimes_and_leaves_no_trace_on_the_model(monkey
     seen.clear()
     fit(model, steps=3, loss=loss)
     assert seen == {torch.float32}
+
+
+@pytest.fixture
+def loss_scaling(monkeypatch):
+    """fp16 with loss scaling, on a CPU: the scaler that is in use.
+
+    Accelerate switches it on for GPUs only, so here a test does. What follows is what runs on a GPU: PyTorch's autocast
+    and scaler, Accelerate's unscaling and skipping.
+    """
+    scaler = torch.amp.GradScaler("cpu")
+    plain = training._accelerator
+
+    def accelerator(*arguments):
+        made = plain(*arguments)
+        made.native_amp, made.scaler = True, scaler
+        return made
+
+    monkeypatch.setattr(training, "_accelerator", accelerator)
+    use_precision(monkeypatch, "fp16")
+    return scaler
+
+
+def use_precision(monkeypatch, precision):
+    settings = runtime.Runtime(torch.device("cpu"), precision, "quick", "embedded", None, seed=0)
+    monkeypatch.setattr(runtime, "_current", settings)
+
+
+def train_gpt(**options):
+    """Chapter 08's model, small, on a text that repeats itself but for some noise."""
+    torch.manual_seed(0)
+    ids = torch.arange(400) % 7
+    ids[torch.randint(400, (60,))] = 7
+    model = GPT(8, hidden_size=16, num_heads=2, num_layers=2, max_length=16)
+    initialise(model, 0.1)
+    options = {"steps": 80, "batch_size": 8, "log_every": 20, "optimizer": SGD, **options}
+    history = training.fit(model, ids.unfold(0, 17, 1), loss=next_token_loss, progress=False, **options)
+    return model, history
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": None}, {"clip_norm": 0.2, "accumulate": 2, "batch_size": 4}])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_both_mixed_precisions_train_as_well_as_float32(precision, options, monkeypatch, request):
+    """With SGD, to which the size of a gradient matters: one left scaled would be clipped to nothing, or not at all."""
+    _, expected = train_gpt(**options)
+    if precision == "fp16":
+        scaler = request.getfixturevalue("loss_scaling")
+    else:
+        use_precision(monkeypatch, precision)
+    _, history = train_gpt(**options)
+    assert expected.train_loss.iloc[-1] < 0.7 * expected.train_loss.iloc[0]
+    assert history.train_loss.tolist() == pytest.approx(expected.train_loss.tolist(), rel=0.02)
+    assert history.train_loss.tolist() != expected.train_loss.tolist()
+    if precision == "fp16":
+        assert scaler.get_scale() > 1
+
+
+def test_an_update_that_overflows_is_skipped_and_the_schedule_waits(loss_scaling):
+    weights, steps = {}, {}
+
+    def loss(model, batch):
+        mean, count = token_loss(model, batch)
+        if len(weights) == 3:  # in the fourth step
+            mean = mean + 1e10 * (mean - mean.detach())  # the same loss, and a gradient that fp16 cannot hold
+        return mean, count
+
+    def on_step(done, _):
+        weights[done] = [parameter.clone() for parameter in model.parameters()]
+        steps[done] = optimizer.state[model.output.weight]["step"].item()
+        scales[done] = loss_scaling.get_scale()
+
+    def adam(parameters):
+        nonlocal optimizer
+        optimizer = torch.optim.Adam(parameters, lr=0.1)
+        return optimizer
+
+    model, optimizer, scales = tiny_lm(), None, {}
+    schedule = partial(torch.optim.lr_scheduler.LinearLR, start_factor=1.0, end_factor=0.0)
+    history = fit(
+        model, steps=6, log_every=1, loss=loss, on_step=on_step, optimizer=adam,
+        scheduler=lambda o, n: schedule(o, total_iters=n),
+    )  # fmt: skip
+    assert history.attrs["stopped"] == "finished"
+    assert history.learning_rate.tolist() == pytest.approx([0.1 * (1 - n / 6) for n in (0, 1, 2, 3, 3, 4)])
+    assert list(steps.values()) == [1, 2, 3, 3, 4, 5]
+    assert [scales[done] / scales[1] for done in (1, 2, 3, 4, 5, 6)] == [1, 1, 1, 0.5, 0.5, 0.5]
+    for before, after, later in zip(weights[3], weights[4], weights[5], strict=True):
+        torch.testing.assert_close(after, before, **exactly())
+        assert not torch.equal(later, after)
+
+
+def test_a_run_with_loss_scaling_resumes_to_the_same_numbers(loss_scaling, tmp_path):
+    loss_scaling.set_growth_interval(3)  # so that the scale changes under way
+    expected, _ = train_gpt(steps=20)
+    at_the_end = loss_scaling.state_dict()
+    loss_scaling.load_state_dict(torch.amp.GradScaler("cpu", growth_interval=3).state_dict())
+    train_gpt(steps=20, checkpoint=tmp_path, on_step=stop_at(11))
+    loss_scaling.load_state_dict(torch.amp.GradScaler("cpu").state_dict())
+    resumed, _ = train_gpt(steps=20, checkpoint=tmp_path)
+    assert loss_scaling.state_dict() == at_the_end
+    assert_same_weights(resumed, expected, **exactly())
 
 
 def test_trackers_get_each_row():
@@ -727,37 +834,67 @@ def test_labels_that_the_loss_cannot_take(labels, message):
         assert "in `return F.cross_entropy(model(batch[" in str(caught.value)
 
 
-# Several processes
+# Several processes, as CONTRIBUTING.md shows them
 
-SCRIPT = """
+PAGE = Path(__file__).parents[1].joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
+PAGE = PAGE.partition("## Several processes")[2].partition("\n## ")[0]
+(CHAPTER_08,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+UNEVEN = """
 import json, sys
 import torch
-sys.path[:0] = {paths!r}
 import test_training as t
 from accelerate import PartialState
 
 model = t.tiny_lm()
-history = t.fit(model, epochs=3, batch_size=int(sys.argv[1]), validation=t.VALIDATION, optimizer=t.SGD,
-                checkpoint=sys.argv[3], train=t.TRAIN[:17])
+history = t.fit(model, epochs=3, batch_size=4, validation=t.VALIDATION, optimizer=t.SGD,
+                checkpoint="checkpoint", train=t.TRAIN[:17])
 if PartialState().is_main_process:
-    numbers = {{"processes": PartialState().num_processes, "train_loss": history.train_loss.tolist(),
+    numbers = {"processes": PartialState().num_processes, "train_loss": history.train_loss.tolist(),
                "validation_loss": history.validation_loss.tolist(), "tokens": history.tokens.tolist(),
-               "weights": torch.cat([p.flatten() for p in model.parameters()]).tolist()}}
-    open(sys.argv[2], "w").write(json.dumps(numbers))
+               "weights": torch.cat([p.flatten() for p in model.parameters()]).tolist()}
+    open("result.json", "w").write(json.dumps(numbers))
 """
 
 
-def test_two_processes_give_the_numbers_of_one(tmp_path):
-    """With 17 examples and a global batch of 8, the last batch of an epoch has one example for two processes."""
-    script, result = tmp_path / "script.py", tmp_path / "result.json"
-    script.write_text(SCRIPT.format(paths=[str(Path(training.__file__).parents[1]), str(Path(__file__).parent)]))
-    # `accelerate launch --cpu` starts several processes only through MPI; under torchrun Accelerate works as well.
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    arguments = [str(script), "4", str(result), str(tmp_path / "checkpoint")]
-    done = subprocess.run(torchrun + arguments, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
-    two = json.loads(result.read_text())
+def run_script(folder, script, *commands):
+    """Write the script to train.py and start the commands, all at once."""
+    folder.joinpath("train.py").write_text(script)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LMTUTOR_")} | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(Path(training.__file__).parents[1]), str(Path(__file__).parent)]),
+        "OMP_NUM_THREADS": "1",
+        "LMTUTOR_DEVICE": "cpu",
+    }
+    options = {"shell": True, "cwd": folder, "env": environment, "stderr": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen(command, **options) for command in commands]
+    for process in running:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-3000:]
+
+
+def shown(pattern):
+    """The one command of the page that fits."""
+    (command,) = re.findall(pattern, PAGE)
+    return command
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def test_two_machines_give_the_numbers_of_one(tmp_path):
+    """With 17 examples and a global batch of 8, the last batch of an epoch has one example for two processes.
+
+    Both machines are this one, with a process each.
+    """
+    command = shown(r"`(accelerate launch .*--machine_rank 0 .*? train\.py)`")
+    for there, here in (("10.0.0.1", "127.0.0.1"), ("29500", str(free_port())), ("_processes 8", "_processes 2")):
+        assert there in command
+        command = command.replace(there, here)
+    run_script(tmp_path, UNEVEN, command, command.replace("--machine_rank 0", "--machine_rank 1"))
+    two = json.loads(tmp_path.joinpath("result.json").read_text())
     assert two["processes"] == 2
     model = tiny_lm()
     one = fit(model, epochs=3, batch_size=8, validation=VALIDATION, optimizer=SGD, train=TRAIN[:17])
@@ -766,6 +903,45 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     assert two["validation_loss"] == pytest.approx(one.validation_loss.tolist(), rel=1e-5)
     weights = torch.cat([parameter.flatten() for parameter in model.parameters()])
     torch.testing.assert_close(torch.tensor(two["weights"]), weights.detach(), rtol=1e-4, atol=1e-6)
+
+
+def by_the_launcher(folder):
+    run_script(folder, CHAPTER_08, shown(r"`(LMTUTOR_DEVICE=cpu .*? train\.py)`") + " 6")
+
+
+def in_a_notebook(folder):
+    folder.joinpath("train.py").write_text(CHAPTER_08)
+    code = "\n".join(re.findall(r"`([^`]+)`", shown(r"\| a notebook \| (.*) \|")))
+    assert "num_processes=2" in code
+    code = code.replace("num_processes=2", f"args=(6,), num_processes=2, use_port={free_port()}")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one")
+    run_script(folder, CHAPTER_08, shown("`(python train.py)`") + " 6")
+    return written(folder)
+
+
+def written(folder):
+    (weights,) = folder.glob("gpt/save-*/model.safetensors")
+    return pandas.read_csv(folder / "history.csv"), load_file(weights)
+
+
+@pytest.mark.parametrize("start", [by_the_launcher, in_a_notebook])
+def test_chapter_08_in_two_processes_gives_the_numbers_of_one(start, one_process, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    start(tmp_path)
+    (history, weights), (expected, expected_weights) = written(tmp_path), one_process
+    assert (history.processes == 2).all() and (expected.processes == 1).all()
+    assert history.step.tolist() == [2, 4, 6]
+    assert history.tokens.tolist() == expected.tokens.tolist()
+    assert history.train_loss.tolist() == pytest.approx(expected.train_loss.tolist(), rel=1e-5)
+    for name, value in expected_weights.items():
+        # Adam divides a gradient by its own size, also one that is nothing but rounding; the rate is 1e-2.
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-3, msg=name)
 
 
 def test_no_warnings(tmp_path):
@@ -789,6 +965,7 @@ def test_the_rate_rises_for_a_tenth_and_falls_to_0():
     assert optimizer.param_groups[0]["lr"] == 2.0
 
 
+@pytest.mark.proof("07", "inverse_root", "the paper's formula, scaled to a top of 1", "400 steps")
 def test_the_inverse_root_schedule_is_that_of_the_paper():
     """Section 5.3 of Vaswani et al. (2017), scaled to a top of 1, with 40 of 400 steps of warm-up."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)

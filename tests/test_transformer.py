@@ -78,6 +78,9 @@ def test_layer_norm_by_hand_equals_pytorch_s_and_so_does_its_gradient():
     torch.testing.assert_close(found.layer_norm_slopes(x.detach(), slopes), x.grad)
 
 
+@pytest.mark.proof(
+    "06", "number of parameters, by formula", "Transformer, counted", "sizes, norm before and after", exact=True
+)
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize(("vocab", "d", "f", "layers"), [(30, 16, 64, 2), (100, 24, 40, 3)])
 def test_parameters_by_formula_are_those_counted(vocab, d, f, layers, norm_first):
@@ -88,6 +91,7 @@ def test_parameters_by_formula_are_those_counted(vocab, d, f, layers, norm_first
     assert formula(vocab, d, f, layers, norm_first) == sum(p.numel() for p in model.parameters())
 
 
+@pytest.mark.proof("06", "operations, by formula", "PyTorch's FlopCounterMode", "several lengths", exact=True)
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (9, 4), (5, 17)])
 def test_flops_by_formula_are_those_counted(n, m):
     formula = definitions("06", "flops").flops
@@ -102,9 +106,44 @@ def test_flops_by_formula_are_those_counted(n, m):
     assert counter.get_total_flops() == 3 * there
 
 
+@pytest.mark.proof("06", "the loss over real words alone", "the mean of −ln p, by hand", "padded random labels")
+def test_the_loss_without_padding_is_the_mean_over_the_real_words():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(3, 5, 20).double(), torch.randint(20, (3, 5))
+    labels[0, 3:] = labels[2, 1:] = batches.IGNORED
+    ours = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=batches.IGNORED)
+    p = logits.softmax(-1)
+    by_hand = [-math.log(p[i, t, labels[i, t]]) for i, t in (labels != batches.IGNORED).nonzero().tolist()]
+    assert math.isclose(ours, sum(by_hand) / len(by_hand), rel_tol=1e-12)
+
+
+@pytest.mark.proof("06", "the documents' Transformer, mended, in PyTorch", "the same in Keras", "padded, same weights")
+def test_both_listings_cured_are_one_model():
+    keras = pytest.importorskip("keras")
+    built = definitions("06", "initialise", "ScaledEmbedding", "TorchTransformer", "EncoderLayer", "DecoderLayer",
+                        "KerasTransformer", "attention_weights", "copy_layer")  # fmt: skip
+    keras.utils.set_random_seed(0)
+    sizes = (2, 16, 4, 32, 20)  # layers, hidden, heads, inner, vocabulary
+    ours, theirs, given = built.TorchTransformer(*sizes).eval(), built.KerasTransformer(*sizes), batch()
+    theirs(given)  # Keras makes its parameters at the first call
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        final = ours.final_layer
+        theirs.embedding.set_weights([ours.embedding.tokens.weight.numpy()])
+        theirs.final_layer.set_weights([final.weight.T.numpy(), final.bias.numpy()])
+        for half in ("encoder", "decoder"):
+            for here, there in zip(getattr(ours, half).layers, getattr(theirs, half), strict=True):
+                built.copy_layer(here, there)
+        torch.testing.assert_close(ours(**given), theirs(given).cpu(), rtol=0, atol=1e-4)
+
+
 # --- leaks ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof(
+    "06", "logits; later words, padding, other examples changed", "the logits before", "random ids", exact=True
+)
 @pytest.mark.parametrize("norm_first", [True, False])
 @torch.no_grad()
 def test_no_logit_knows_of_later_words_of_padding_or_of_other_examples(norm_first):
@@ -124,6 +163,7 @@ def test_no_logit_knows_of_later_words_of_padding_or_of_other_examples(norm_firs
     assert torch.equal(after[1:], before[1:]) and not torch.allclose(after[0], before[0])
 
 
+@pytest.mark.proof("06", "Transformer on a padded source among others", "the source alone", "random ids")
 @torch.no_grad()
 def test_a_source_alone_and_padded_among_others_give_the_same():
     model, given = made(), batch()
@@ -153,6 +193,7 @@ def test_a_source_without_a_single_place_gives_numbers():
 # --- step by step -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof("07", "decoder with a cache, step by step", "the logits at once", "random ids")
 @pytest.mark.parametrize("pieces", [[1] * 5, [2, 1, 2], [5]])
 @torch.no_grad()
 def test_writing_in_pieces_gives_the_logits_of_writing_at_once(pieces):
@@ -210,6 +251,7 @@ def test_dropout_falls_on_what_is_added_and_never_on_the_road():
     assert set(change.unique().tolist()) == {0.0, 2.0} and 0.45 < (change == 0).float().mean() < 0.55
 
 
+@pytest.mark.proof("06", "feed-forward network of a text", "each vector alone", "random vectors")
 def test_the_feed_forward_network_treats_each_vector_alone_with_its_activation():
     part, x = FeedForward(8, 32, activation=F.gelu), torch.randn(2, 5, 8)
     torch.testing.assert_close(part(x)[:, 3], part(x[:, 3]))

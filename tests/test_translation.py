@@ -66,6 +66,18 @@ def test_chrf_of_short_texts_counts_only_lengths_that_both_have():
     assert built.chrf(["abc"], ["abcdefgh"]) == pytest.approx(theirs, abs=1e-9)
 
 
+@pytest.mark.proof("07", "P(y given x), counted directly", "by Bayes' rule", "random counts of pairs")
+def test_counting_directly_and_by_bayes_rule_are_the_same():
+    generator = random.Random(0)
+    joint = {(x, y): generator.randint(1, 9) for x in "abc" for y in "defgh"}
+    total = sum(joint.values())
+    of_x = {x: sum(n for (a, _), n in joint.items() if a == x) for x in "abc"}
+    of_y = {y: sum(n for (_, b), n in joint.items() if b == y) for y in "defgh"}
+    for (x, y), n in joint.items():
+        by_bayes = n / of_y[y] * (of_y[y] / total) / (of_x[x] / total)
+        assert math.isclose(n / of_x[x], by_bayes, rel_tol=1e-12)
+
+
 @pytest.mark.proof("07", "label smoothing", "F.cross_entropy(label_smoothing)", "random logits")
 @pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.5])
 def test_the_smoothed_loss_is_pytorch_s_and_least_where_it_was_derived(epsilon):

@@ -38,6 +38,10 @@ def four_bits_with(scale=lambda block: max(map(abs, block)), rounded=None, end=l
     return four_bits
 
 
+def above(x, levels):
+    return min([level for level in levels if level >= x - 1e-12], default=levels[-1])
+
+
 def below(x, levels):
     return max([level for level in levels if level <= x + 1e-12], default=levels[0])
 
@@ -114,6 +118,8 @@ WRONG = {
         "no scale": four_bits_with(scale=lambda block: 1.0),
         "levels": four_bits_with(end=lambda level, scale: level),
         "the level below": four_bits_with(rounded=below),
+        "the level above": four_bits_with(rounded=above),
+        "the sign lost": four_bits_with(end=lambda level, scale: abs(scale * level)),
         "scaled by the spread": four_bits_with(scale=lambda block: max(block) - min(block) or 1.0),
         "codes": lambda block, levels: [
             min(range(len(levels)), key=lambda i: abs(x - max(map(abs, block)) * levels[i])) for x in block

@@ -59,6 +59,8 @@ WRONG = {
         "exchanged": lookup_with(out=lambda a, w: (w, a)),
         "the answer alone": lookup_with(out=lambda a, w: a),
         "plain mean": lookup_with(answer=lambda w, v: v.mean(0)),
+        "divided twice": lookup_with(answer=lambda w, v: w @ v / len(v)),
+        "divided by the root": lambda query, keys, values: lookup_with()(query / len(query) ** 0.5, keys, values),
     },
     "attention.scaled_attention": {
         "no root": attention_with(root=lambda K: 1.0),
@@ -68,6 +70,8 @@ WRONG = {
         "no softmax": attention_with(weigh=lambda s: s),
         "times the root": attention_with(root=lambda K: K.shape[1] ** -0.5),
         "keys and values exchanged": lambda Q, K, V: attention_with()(Q, V, K) if V.shape == K.shape else Q @ K.T @ V,
+        "root after the softmax": lambda Q, K, V: (Q @ K.T).softmax(-1) / K.shape[1] ** 0.5 @ V,
+        "weights, too": lambda Q, K, V: (attention_with()(Q, K, V), (Q @ K.T).softmax(-1)),
     },
     "attention.right_scale": {
         "the variance": lambda d, q, k: d * q**2 * k**2,
@@ -75,6 +79,7 @@ WRONG = {
         "d": lambda d, q, k: d * q * k,
         "added": lambda d, q, k: (d * (q**2 + k**2)) ** 0.5,
         "the inverse": lambda d, q, k: 1 / (d**0.5 * q * k),
+        "all under the root": lambda d, q, k: (d * q * k) ** 0.5,
     },
     "attention.softmax_backward": {
         "no mean": lambda a, s: a * s,
@@ -91,6 +96,7 @@ WRONG = {
         "without itself": lambda n, size: ones(n).tril(-1) & ones(n).triu(1 - size),
         "exchanged": lambda n, size: (ones(n).tril() & ones(n).triu(1 - size)).T,
         "what is hidden": lambda n, size: ~(ones(n).tril() & ones(n).triu(1 - size)),
+        "numbers": lambda n, size: torch.ones(n, n).tril().triu(1 - size),
     },
     "attention.split_heads": {
         "view alone": lambda x, heads: x.reshape(x.shape[0], heads, x.shape[1], -1),
@@ -117,5 +123,11 @@ WRONG = {
         "the smaller one": merge_with(largest=min),
         "divided already": finished,
         "not the exponential": merge_with(factor=lambda difference: difference + 1),
+        "made larger": merge_with(factor=lambda difference: math.exp(-difference)),
+        "for the first's largest": lambda first, second: (
+            max(first[0], second[0]),
+            first[1] + second[1] * math.exp(second[0] - first[0]),
+            first[2] + second[2] * math.exp(second[0] - first[0]),
+        ),
     },
 }

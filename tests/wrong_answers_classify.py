@@ -59,6 +59,15 @@ def ece_with(weight=lambda size, total: size / total, gap=abs, which=None):
     return calibration_error
 
 
+def empty_bins(p, c, bins):
+    p, c = np.array(p), np.array(c)
+    which = np.minimum((p * bins).astype(int), bins - 1)
+    sizes = np.bincount(which, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        gaps = np.bincount(which, weights=c - p, minlength=bins) / sizes
+    return float((np.abs(gaps) * sizes / len(p)).sum())
+
+
 def threshold_with(miss=lambda p, t: p < t, alarm=lambda p, t: p >= t, costs=lambda m, a: (m, a), candidates=None):
     def best_threshold(probabilities, labels, cost_miss, cost_alarm):
         m, a = costs(cost_miss, cost_alarm)
@@ -85,9 +94,16 @@ def sign_with(tail=lambda n, most: range(most, n + 1), factor=2, cap=1.0, use=la
     return sign_test
 
 
+def a_alone(right_a, right_b):
+    a = sum(x and not y for x, y in zip(right_a, right_b, strict=True))
+    b = sum(y and not x for x, y in zip(right_a, right_b, strict=True))
+    return min(1.0, 2 * sum(math.comb(a + b, k) for k in range(a, a + b + 1)) / 2 ** (a + b))
+
+
 WRONG = {
     "classify.posterior": {
         "underflow": posterior_direct,
+        "underflow with an error": lambda log_joint: [math.exp(x) / sum(map(math.exp, log_joint)) for x in log_joint],
         "the joint probabilities": lambda log_joint: np.exp(log_joint).tolist(),
         "the logarithms normalised": lambda log_joint: [x / sum(log_joint) for x in log_joint],
         "the likeliest is certain": lambda log_joint: [float(x == max(log_joint)) for x in log_joint],
@@ -99,6 +115,7 @@ WRONG = {
         "the derivative of the squared error": lambda X, y, w: (
             X.T @ ((sigmoid(X @ w) - y) * sigmoid(X @ w) * (1 - sigmoid(X @ w))) / len(y)
         ),
+        "a number for each text": lambda X, y, w: (sigmoid(X @ w) - y)[:, None] * X / len(y),
         "by features": lambda X, y, w: X.T @ (sigmoid(X @ w) - y) / len(w),
     },
     "classify.masked_mean": {
@@ -113,6 +130,9 @@ WRONG = {
         "ordinary mean": prf_with(f=lambda p, r: (p + r) / 2),
         "division by zero": prf_with(lambda h, s, r: h / s),
         "accuracy": accuracy_for_precision,
+        "no case for no hit": prf_with(f=lambda p, r: 2 * p * r / (p + r)),
+        "1 when nothing is called": prf_with(lambda h, s, r: h / s if s else 1.0),
+        "1 when nothing is real": prf_with(r=lambda h, s, r: h / r if r else 1.0),
         "no factor 2": prf_with(f=lambda p, r: divide(p * r, p + r)),
     },
     "classify.auc": {
@@ -130,12 +150,24 @@ WRONG = {
         "one bin": ece_with(which=lambda p, bins: np.zeros(len(p))),
         "each example alone": ece_with(which=lambda p, bins: np.arange(len(p))),
         "sum of the gaps": ece_with(weight=lambda size, total: 1),
+        "a bin for 1.0 alone": ece_with(which=lambda p, bins: (p * bins).astype(int)),
+        "1.0 in no bin": lambda p, c, bins: (
+            sum(abs(sum(y - q for q, y in zip(p, c, strict=True) if int(q * bins) == b)) for b in range(bins)) / len(p)
+        ),
+        "empty bins": empty_bins,
         "squared": ece_with(gap=lambda g: g**2),
     },
     "classify.best_threshold": {
         "costs swapped": threshold_with(costs=lambda m, a: (a, m)),
         "fewest errors": threshold_with(costs=lambda m, a: (1, 1)),
         "one half": lambda *arguments: 0.5,
+        "the largest of equals": lambda probabilities, labels, cost_miss, cost_alarm: min(
+            sorted(set(probabilities), reverse=True),
+            key=lambda t: sum(
+                cost_miss * (y == 1 and p < t) + cost_alarm * (y == 0 and p >= t)
+                for p, y in zip(probabilities, labels, strict=True)
+            ),
+        ),
         "the other way round": threshold_with(lambda p, t: p >= t, lambda p, t: p < t),
         "above, not at": threshold_with(lambda p, t: p <= t, lambda p, t: p > t),
     },
@@ -143,6 +175,7 @@ WRONG = {
         "one side": sign_with(factor=1),
         "above 1": sign_with(cap=math.inf),
         "exactly this": sign_with(tail=lambda n, most: [most]),
+        "the tail of A alone": a_alone,
         "all texts": sign_with(use=lambda a, b, n: (a, n - a)),
         "more uneven only": sign_with(tail=lambda n, most: range(most + 1, n + 1)),
     },

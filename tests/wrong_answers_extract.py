@@ -35,9 +35,38 @@ def to_best_end(start, end):
     return max(range(j + 1), key=start.__getitem__), j
 
 
+def best_span_with(begin=float("-inf"), late=False, behind=0):
+    def best_span(start, end):
+        best, pair, first = begin, (0, 0), 0
+        for j, score in enumerate(end):
+            if start[j] > start[first] and not late:
+                first = j
+            if start[first] + score > best:
+                best, pair = start[first] + score, (first, j + behind)
+            if start[j] > start[first]:
+                first = j
+        return pair
+
+    return best_span
+
+
 def single_place(start, end):
     i = max(range(len(start)), key=lambda i: start[i] + end[i])
     return i, i
+
+
+def common_with(diagonal):
+    """The table's row, where a match adds 1 to what `diagonal` takes from the row before and this one."""
+
+    def common(first, second):
+        row = [0] * (len(second) + 1)
+        for item in first:
+            before, row = row, [0] * (len(second) + 1)
+            for j, other in enumerate(second, start=1):
+                row[j] = diagonal(before, row, j) + 1 if item == other else max(before[j], row[j - 1])
+        return row[-1]
+
+    return common
 
 
 def greedy_common(first, second):
@@ -71,6 +100,9 @@ WRONG = {
     "extract.piece_labels": {
         "all pieces": labels_with(first=lambda word_of, i: True),
         "zero": labels_with(ignored=0),
+        "word 0 left out": lambda word_of, labels: [
+            labels[word] if word and word not in word_of[:i] else -100 for i, word in enumerate(word_of)
+        ],
         "the last piece": labels_with(first=lambda word_of, i: word_of[i + 1 : i + 2] != [word_of[i]]),
         "no special tokens": lambda word_of, labels: [
             labels[word] for word in dict.fromkeys(word_of) if word is not None
@@ -87,16 +119,23 @@ WRONG = {
         "from the best start": from_best_start,
         "to the best end": to_best_end,
         "a single place": single_place,
+        "from 0 up": best_span_with(begin=0.0),
+        "its own start too late": best_span_with(late=True),
+        "the place behind": best_span_with(behind=1),
     },
     "extract.common": {
         "words in common": lambda first, second: sum(min(first.count(w), second.count(w)) for w in set(first)),
         "the longest run": longest_run,
         "greedy": greedy_common,
+        "a word of the first twice": common_with(lambda before, row, j: row[j - 1]),
+        "a word of the second twice": common_with(lambda before, row, j: before[j]),
     },
     "extract.not_better": {
         "better": share_with(lambda total: total > 0),
         "zero is better": share_with(lambda total: total < 0),
         "a number": share_with(of=lambda draws: 1),
+        "per cent": share_with(of=lambda draws: len(draws) / 100),
+        "each text once": lambda first, second, draws: share_with()(first, second, [sorted(set(d)) for d in draws]),
         "no resamples": lambda first, second, draws: (
             sum(a <= b for a, b in zip(first, second, strict=True)) / len(first)
         ),

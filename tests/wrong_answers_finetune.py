@@ -104,6 +104,10 @@ WRONG = {
         "beyond the end": windows_with(cut=False),
         "the rest is lost": whole_windows_alone,
         "one too many": windows_with(more=lambda start, end, length: start < length),
+        "a full last window": lambda length, size, overlap: [
+            (max(min(start, length - size), 0), min(start + size, length))
+            for start in range(0, max(length - overlap, 1), size - overlap)
+        ],
         "the overlap is the step": windows_with(step=lambda size, overlap: overlap or size),
     },
     "finetune.stop_early": {
@@ -113,6 +117,7 @@ WRONG = {
         "against the one before": stop_with(lambda losses, i, best: losses[i] < losses[i - 1]),
         "keeps the last": stop_with(lower, keep="last"),
         "not counted": stop_with(lower, counted=0),
+        "exchanged": lambda losses, patience: stop_with(lower)(losses, patience)[::-1],
         "the lowest of all": lambda losses, patience: (
             stop_with(lower)(losses, patience)[0],
             min(range(len(losses)), key=losses.__getitem__),
@@ -122,6 +127,7 @@ WRONG = {
         "the other sign": left_out_with(without, order=-1),
         "not compared": lambda probability, words: [probability(without(words, i)) for i in range(len(words))],
         "each word alone": lambda probability, words: [probability([word]) for word in words],
+        "the first that is alike": left_out_with(lambda words, i: without(words, words.index(words[i]))),
         "all that are alike": left_out_with(lambda words, i: [w for w in words if w != words[i]]),
         "a dict": lambda probability, words: list(
             {word: probability(words) - probability(without(words, i)) for i, word in enumerate(words)}.values()

@@ -81,7 +81,7 @@ WRONG = {
         "a probability": lambda p, share: scaled([x if x >= min(share, max(p)) else 0.0 for x in p]),
         "places lost": lambda p, share: scaled([x for x in p if x >= share * max(p)]),
         "nothing cut": lambda p, share: p,
-        "above only": lambda p, share: scaled([x if x > share * max(p) else 0.0 for x in p] if share < 1 else p[:1]),
+        "above only": lambda p, share: scaled([x if x > share * max(p) else 0.0 for x in p]),
     },
     "generate.draw": {
         "greedy": lambda p, u: max(range(len(p)), key=p.__getitem__),
@@ -92,6 +92,7 @@ WRONG = {
     },
     "generate.repetition": {
         "diversity": share_with(lambda found: len(set(found))),
+        "kinds that come twice": share_with(lambda found: sum(found.count(gram) > 1 for gram in set(found))),
         "all that come twice": share_with(lambda found: sum(found.count(gram) > 1 for gram in found)),
         "a count": lambda tokens, n: len(grams(tokens, n)) - len(set(grams(tokens, n))),
         "of the tokens": lambda tokens, n: 1 - len(set(grams(tokens, n))) / len(tokens),

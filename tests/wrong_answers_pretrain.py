@@ -70,6 +70,8 @@ WRONG = {
         "no pooler's bias": count_with(pooler=lambda d: d**2),
         "no segments": count_with(embeddings=lambda v, t: v + t),
         "no norm": count_with(norm=0),
+        "half a norm": count_with(norm=1),
+        "a norm too many": count_with(norm=4),
         "neither": count_with(embeddings=lambda v, t: v + t, norm=0),
         "no positions": count_with(embeddings=lambda v, t: v + 2),
         "logits twice": count_with(extra=lambda v, d: v * d),
@@ -85,6 +87,7 @@ WRONG = {
         ),
     },
     "pretrain.most_selective": {
+        "a ratio": lambda task, control: largest([a / b for a, b in zip(task, control, strict=True)]),
         "best accuracy": lambda task, control: largest(task),
         "exchanged": lambda task, control: largest([b - a for a, b in zip(task, control, strict=True)]),
         "the last of equals": last_of,

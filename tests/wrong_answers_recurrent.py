@@ -87,12 +87,26 @@ def context_with(
     return context_curve
 
 
+def all_places(model, ids, lengths):
+    curve = []
+    for k in lengths:
+        at = range(max(lengths), len(ids))
+        with torch.no_grad():
+            logits = model(torch.tensor([ids[i - k : i] for i in at]))[0]
+        labels = torch.tensor([ids[i - k + 1 : i + 1] for i in at])
+        curve.append(math.exp(F.cross_entropy(logits.flatten(0, 1), labels.flatten()).item()))
+    return curve
+
+
 WRONG = {
     "recurrent.softmax_gradient": {
         "probabilities": lambda z, y: softmax(z),
         "minus": lambda z, y: one_hot(y, len(z)) - softmax(z),
         "overflow": lambda z, y: np.exp(np.float64(z)) / np.exp(np.float64(z)).sum() - one_hot(y, len(z)),
         "logits": lambda z, y: np.array(z) - one_hot(y, len(z)),
+        "overflow with an error": lambda z, y: [
+            math.exp(v) / sum(map(math.exp, z)) - (i == y) for i, v in enumerate(z)
+        ],
         "the true word alone": lambda z, y: (softmax(z) - 1) * one_hot(y, len(z)),
         "one number": lambda z, y: softmax(z)[y] - 1,
         "of log p": lambda z, y: 1 / softmax(z),
@@ -140,6 +154,7 @@ WRONG = {
             g * min(1.0, limit / max(norm(gradients) ** 2, 1e-12)) for g in gradients
         ],
         "not at all": lambda gradients, limit: gradients,
+        "zeros divided": lambda gradients, limit: [g * min(1.0, limit / norm(gradients)) for g in gradients],
     },
     "recurrent.lstm_parameters": {
         "one bias": lambda input_size, hidden_size: 4 * hidden_size * (input_size + hidden_size + 1),
@@ -151,6 +166,7 @@ WRONG = {
     "recurrent.top_p": {
         "not normalised": top_p_with(normalise=False),
         "too few": too_few,
+        "one more when the share is reached": top_p_with(enough=lambda total, share: total > share),
         "one too many": top_p_with(enough=lambda total, share: total > share + 0.2),
         "unlikeliest first": top_p_with(ascending=True),
         "above the share": lambda p, share: (
@@ -165,6 +181,7 @@ WRONG = {
         "bits": context_with(end=lambda nats: nats / math.log(2)),
         "everything before": context_with(window=lambda ids, i, k: ids[i - 2 : i]),
         "the first output": context_with(last=lambda logits: logits[:, 0]),
+        "all places of a window": all_places,
         "sees the answer": context_with(window=lambda ids, i, k: ids[i - k + 1 : i + 1]),
         "one number": lambda model, ids, lengths: context_with()(model, ids, lengths)[-1],
         "turned round": lambda model, ids, lengths: context_with()(model, ids, lengths[::-1]),

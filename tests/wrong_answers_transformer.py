@@ -1,5 +1,7 @@
 """Plausible wrong answers to the exercises of chapter 06."""
 
+from operator import ne
+
 
 def rms_with(size=lambda x: (x.square().mean(-1, keepdim=True) + 1e-6).sqrt(), gained=True, centred=False):
     def rms_norm(x, gain, eps=1e-6):
@@ -24,6 +26,7 @@ WRONG = {
         "exchanged": lambda target, start, end: ([*target, end], [start, *target]),
         "reads the end": lambda target, start, end: ([start, *target, end], [*target, end]),
         "says the start": lambda target, start, end: ([start, *target], [start, *target, end]),
+        "words are lost": lambda target, start, end: (target[:-1], target[1:]),
         "the last word is lost": lambda target, start, end: ([start, *target[:-1]], target),
     },
     "transformer.rms_norm": {
@@ -47,6 +50,9 @@ WRONG = {
         "the first changed": leaks_with(other=lambda ids, size: [(ids[0] + 1) % size, *ids[1:]]),
         "those that stay": leaks_with(same=True),
         "only the neighbour": leaks_with(places=lambda n: range(n - 2, n - 1)),
+        "always changed to 0": leaks_with(other=lambda ids, size: [*ids[:-1], 0]),
+        "beyond the vocabulary": leaks_with(other=lambda ids, size: [*ids[:-1], ids[-1] + 1]),
+        "yes or no": lambda model, ids, size: list(map(ne, model(ids), model([*ids[:-1], 0])))[:-1],
     },
     "transformer.decoder_layer_parameters": {
         "the encoder's": lambda d, f: 4 * (d * d + d) + 2 * d * f + f + d + 4 * d,
@@ -54,6 +60,7 @@ WRONG = {
         "no biases": lambda d, f: 8 * d * d + 2 * d * f + 6 * d,
         "matrices alone": lambda d, f: 8 * d * d + 2 * d * f,
         "norms without bias": lambda d, f: 8 * (d * d + d) + 2 * d * f + f + d + 3 * d,
+        "two norms": lambda d, f: 8 * (d * d + d) + 2 * d * f + f + d + 4 * d,
         "three maps": lambda d, f: 6 * (d * d + d) + 2 * d * f + f + d + 6 * d,
     },
     "transformer.break_even": {
@@ -61,5 +68,7 @@ WRONG = {
         "feed-forward alone": lambda d, f: f,
         "no twos": lambda d, f: d + f,
         "not divided": lambda d, f: 8 * d + 4 * f,
+        "of one word": lambda d, f: 8 * d * d + 4 * d * f,
+        "a root": lambda d, f: (2 * d + f) ** 0.5,
     },
 }

@@ -50,6 +50,12 @@ def error_with(possible=lambda s, p: s | p, size=lambda a, s, p: len(a) + len(s)
     return error_rate
 
 
+def mean_of_sentences(score, said_a, said_b, references, samples):
+    a, b = ([score([t], [r]) for t, r in zip(said, references, strict=True)] for said in (said_a, said_b))
+    sums = [(sum(a[i] for i in sample), sum(b[i] for i in sample)) for sample in samples]
+    return sum(1.0 if x > y else 0.5 if x == y else 0.0 for x, y in sums) / len(samples)
+
+
 def wins_with(tie=0.5, swapped=False, share=True, chosen=lambda sample: sample):
     def wins(score, said_a, said_b, references, samples):
         if swapped:
@@ -71,6 +77,7 @@ WRONG = {
         "one too many": entropy_with(others=lambda e, v: v),
         "the right one without its part": entropy_with(right=lambda e, v: 1 - e),
         "in bits": entropy_with(unit=math.log(2)),
+        "the gap": lambda epsilon, size: math.log(1 + (1 - epsilon) * size / epsilon) if epsilon else 0.0,
     },
     "translate.paper_rate": {
         "no size": lambda step, size, warm: min(step**-0.5, step * warm**-1.5),
@@ -78,6 +85,7 @@ WRONG = {
         "max": lambda step, size, warm: size**-0.5 * max(step**-0.5, step * warm**-1.5),
         "no rise": lambda step, size, warm: size**-0.5 * step**-0.5,
         "no fall": lambda step, size, warm: size**-0.5 * step * warm**-1.5,
+        "the share of the largest": lambda step, size, warm: min(step / warm, (warm / step) ** 0.5),
         "wrong power": lambda step, size, warm: size**-0.5 * min(step**-0.5, step * warm**-0.5),
     },
     "translate.best_continuations": {
@@ -85,11 +93,14 @@ WRONG = {
         "exchanged": continuations_with(pair=lambda beam, token: (token, beam)),
         "worst first": continuations_with(reverse=False),
         "each beam goes on": each_goes_on,
+        "multiplied": continuations_with(key=lambda so_far, p: so_far * p),
+        "the unlikeliest": continuations_with(key=lambda so_far, p: -so_far - p),
         "all kept": lambda log_p, next_log_p, width: continuations_with()(log_p, next_log_p, 99),
     },
     "translate.clipped_precision": {
         "not clipped": precision_with(common=lambda a, b: sum(n for gram, n in a.items() if gram in b)),
         "kinds": precision_with(common=lambda a, b: len(a & b), total=lambda a, b: len(a)),
+        "kinds of all": precision_with(common=lambda a, b: len(a & b)),
         "recall": precision_with(total=lambda a, b: sum(b.values())),
         "words as total": lambda said, reference, n: (precision_with()(said, reference, n)[0], len(said)),
     },
@@ -98,12 +109,14 @@ WRONG = {
         "exchanged": lambda c, r: min(1.0, math.exp(1 - c / r)),
         "ratio": lambda c, r: min(1.0, c / r),
         "no 1": lambda c, r: min(1.0, math.exp(-r / c)) if c else 0.0,
+        "the other sign": lambda c, r: min(1.0, math.exp(r / c - 1)) if c else 0.0,
         "zero not thought of": lambda c, r: min(1.0, math.exp(1 - r / c)),
     },
     "translate.error_rate": {
         "what is right": lambda a, s, p: 1 - error_with()(a, s, p),
         "sure ones not possible": error_with(possible=lambda s, p: p),
         "possible ones forgotten": error_with(possible=lambda s, p: s),
+        "no brackets": lambda a, s, p: 1 - (len(a & s) + len(a & s | p)) / (len(a) + len(s)),
         "union": error_with(size=lambda a, s, p: len(a | s)),
         "all must be found": error_with(size=lambda a, s, p: len(a) + len(s | p)),
     },
@@ -113,6 +126,7 @@ WRONG = {
         "B's wins": wins_with(swapped=True, tie=0.5),
         "a count": wins_with(share=False),
         "each sentence once": wins_with(chosen=lambda sample: sorted(set(sample))),
+        "means of sentences": mean_of_sentences,
         "samples ignored": lambda score, a, b, references, samples: float(score(a, references) > score(b, references)),
     },
 }

@@ -75,8 +75,9 @@ def _remark_merged(arguments, expected, got):
         "That is the change; the matrix it changes must be added.": alpha / len(a) * b @ a,
         "The rank is the number of rows of A (and of columns of B), not of B's rows.": weight + alpha / len(b) * b @ a,
     }
-    if a.shape == b.T.shape and a.shape[1] == b.shape[0]:
-        known["The order matters: B A, as A is applied first."] = weight + alpha / len(a) * (b @ a).T
+    if len(a) == 1 and a.shape[1] == len(b):  # only then can A B be added, too
+        known["The order matters: B A, as A is applied first."] = weight + alpha / len(a) * (a @ b)
+        known["That adds the change with rows and columns exchanged."] = weight + alpha / len(a) * (b @ a).T
     return _told(known, got)
 
 
@@ -122,10 +123,12 @@ def _remark_four_bits(arguments, expected, got):
         "Divide the block by its largest absolute value before you look for the nearest level.": [
             min(levels, key=lambda level: abs(x - level)) for x in block
         ],
-        "Take the nearest level, above or below.": [
-            largest * max([level for level in levels if level <= x / largest], default=levels[0]) for x in block
-        ],
+        "The sign is lost: compare the number itself with the levels.": [abs(largest * one) for one in nearest],
     }
+    above = [largest * min([level for level in levels if level >= x / largest], default=levels[-1]) for x in block]
+    below = [largest * max([level for level in levels if level <= x / largest], default=levels[0]) for x in block]
+    if same(above, got, 1e-9) or same(below, got, 1e-9):
+        return "Take the nearest level, above or below."
     return _told(known, got)
 
 

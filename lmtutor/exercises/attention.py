@@ -18,10 +18,16 @@ def lookup(query, keys, values) -> tuple[torch.Tensor, torch.Tensor]:
 def _remark_lookup(arguments, expected, got):
     query, keys, values = arguments
     scores = keys @ query
+    if len(got) != 2:
+        return "Two things are wanted: the answer, and the weights."
     if same(scores, got[1], 1e-6):
         return "Those are the scores; the softmax makes weights of them."
     if same([expected[1], expected[0]], got, 1e-6):
         return "Exchanged: the answer comes first, then the weights."
+    if same(expected[0] / len(keys), got[0], 1e-6):
+        return "The weights sum to 1 already: add up weight times value, and divide by nothing more."
+    if same((scores / len(query) ** 0.5).softmax(-1), got[1], 1e-6):
+        return "The score is the dot product as it is; dividing by a root comes in section 3."
     if same(values[scores.argmax()], got[0], 1e-6):
         return "That is the value of the best key alone; take the weighted mean of all values."
     if same(scores / scores.sum(), got[1], 1e-6):
@@ -37,6 +43,10 @@ def scaled_attention(Q, K, V) -> torch.Tensor:
 def _remark_scaled_attention(arguments, expected, got):
     Q, K, V = arguments
     scores = Q @ K.T
+    if isinstance(got, tuple):
+        return "The output alone is wanted, one tensor."
+    if same(scores.softmax(-1) / K.shape[1] ** 0.5 @ V, got, 1e-6):
+        return "Divide the scores by the root, before the softmax: afterwards the weights no longer sum to 1."
     if same(scores.softmax(-1) @ V, got, 1e-6):
         return "The root is missing: divide the scores by the square root of the size of a key."
     if same((scores / K.shape[1]).softmax(-1) @ V, got, 1e-6):
@@ -59,6 +69,10 @@ def _remark_right_scale(arguments, expected, got):
         return "That is right if both standard deviations are 1; here they are not."
     if same(expected**2, got, 1e-9):
         return "That is the variance of q . k. What makes it 1 is dividing by its root."
+    if same(1 / expected, got, 1e-9):
+        return "The scores are divided by what you return, not multiplied."
+    if same(math.sqrt(d * sigma_q * sigma_k), got, 1e-9):
+        return "The variances are the squares of sigma_q and sigma_k: only d stays under the root."
     return ""
 
 
@@ -87,7 +101,9 @@ def window_mask(length: int, size: int) -> torch.Tensor:
 
 def _remark_window_mask(arguments, expected, got):
     length, size = arguments
-    got = torch.as_tensor(got).bool()
+    numbers, got = torch.as_tensor(got).dtype != torch.bool, torch.as_tensor(got).bool()
+    if numbers and torch.equal(got, expected):
+        return "The places are right, but a mask is of booleans, and these are numbers: make it with dtype=torch.bool."
     if got.shape != expected.shape:
         return f"The mask must be [{length}, {length}], one row for each query."
     if (got == expected.T).all():
@@ -100,7 +116,7 @@ def _remark_window_mask(arguments, expected, got):
         return "Each query sees itself, too."
     if got[-1].sum() != expected[-1].sum():
         right, seen = int(expected[-1].sum()), int(got[-1].sum())
-        return f"The last query should see {right} places, itself among them, and sees {seen}."
+        return f"Of the places, itself among them, the last query should see {right}, and sees {seen}."
     return ""
 
 
@@ -147,12 +163,27 @@ def merge(first, second):
 
 def _remark_merge(arguments, expected, got):
     first, second = arguments
+    if not same(expected[0], got[0], 1e-6):
+        return "The largest score of both together is the larger of the two."
     if same(first[1] + second[1], got[1], 1e-6) and first[0] != second[0]:
         return "The two sums were made with different largest scores: bring both to the common one first."
     if not all(math.isfinite(float(x)) for x in (got[0], got[1])):
         return "exp of a score overflows; use exp(score - largest), which is never above 1."
+    if same(first[1] + second[1] * math.exp(second[0] - first[0]), got[1], 1e-6):
+        return "Your sums are those for the first's largest score; give both the factor for the common one."
+    a, b = (math.exp(min(expected[0] - half[0], 700)) for half in (first, second))
+    if same(a * first[1] + b * second[1], got[1], 1e-6):
+        return "The other way round: the factor is exp(its own largest - the common largest), never above 1."
     if same(expected[1], got[1], 1e-6) and not same(expected[2], got[2], 1e-6):
         return "The weighted sums need the same factors as the totals."
+    return ""
+
+
+def _failure_merge(arguments, error):
+    if isinstance(error, OverflowError):
+        return "exp of a score overflows; use exp(score - largest), which is never above 1."
+    if isinstance(error, TypeError) and "must be Tensor" in str(error):
+        return "The largest scores are plain numbers: max and math.exp work on them."
     return ""
 
 
@@ -242,6 +273,7 @@ EXERCISES = {
                 ((1000.0, 2.0, _tensor(1.0)), (990.0, 2.0, _tensor(4.0))),
             ],
             remark=_remark_merge,
+            failure=_failure_merge,
         ),
     ),
 }

@@ -19,12 +19,19 @@ def posterior(log_joint: list[float]) -> list[float]:
 def _remark_posterior(arguments, expected, got):
     (log_joint,) = arguments
     if any(math.isnan(float(p)) for p in got):
-        return "exp underflowed to 0 everywhere, and 0/0 is no number: subtract the largest logarithm first."
+        return _UNDERFLOW
     if same((np.array(log_joint) / np.sum(log_joint)).tolist(), got, 1e-6):
         return "You normalised the logarithms: take exp first."
     if not same(1.0, float(np.sum(got)), 1e-6):
         return "The probabilities of all classes should sum to 1."
     return ""
+
+
+_UNDERFLOW = "exp underflowed to 0 everywhere, and 0/0 is no number: subtract the largest logarithm first."
+
+
+def _failure_posterior(arguments, error):
+    return _UNDERFLOW if isinstance(error, ZeroDivisionError) else ""
 
 
 def logistic_gradient(X, y, w):
@@ -36,6 +43,8 @@ def logistic_gradient(X, y, w):
 def _remark_logistic_gradient(arguments, expected, got):
     X, y, w = arguments
     got = np.asarray(got, dtype=float)
+    if got.shape != np.shape(expected):
+        return f"One number for each feature was asked for, [{len(w)}]; yours has the shape {list(got.shape)}."
     if same(-np.asarray(expected), got, 1e-6):
         return "The sign is turned round: this would climb. It is probability minus label."
     if len(y) > 1 and same(np.asarray(expected) * len(y), got, 1e-6):
@@ -57,6 +66,11 @@ def _remark_masked_mean(arguments, expected, got):
         return "The padding is averaged in: multiply by the mask first."
     if same((hidden * mask[:, :, None]).mean(axis=1), got, 1e-9):
         return "The padding is 0 now, but still counted: divide by the number of real tokens, not by the length."
+    total = (hidden * mask[:, :, None]).sum(axis=1)
+    if same(total, got, 1e-9):
+        return "That is the sum: divide it by the number of real tokens."
+    if same(total / mask.sum(), got, 1e-9):
+        return "Each text has a number of real tokens of its own: sum the mask over the time alone."
     return ""
 
 
@@ -76,6 +90,10 @@ def _remark_precision_recall_f1(arguments, expected, got):
     if same((p, r, (p + r) / 2), got, 1e-9):
         return "F1 is the harmonic mean, 2pr/(p + r), not the ordinary one."
     return ""
+
+
+def _failure_precision_recall_f1(arguments, error):
+    return "A quotient whose denominator is 0 counts as 0." if isinstance(error, ZeroDivisionError) else ""
 
 
 def auc(labels: list[int], scores: list[float]) -> float:
@@ -99,24 +117,33 @@ def _remark_auc(arguments, expected, got):
     return ""
 
 
-def calibration_error(confidences: list[float], correct: list[int], bins: int) -> float:
-    """Mean over bins of equal width of |share that is right - mean confidence|, weighted with the bins' sizes."""
-    confidences, correct = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
-    which = np.minimum((confidences * bins).astype(int), bins - 1)
-    gaps = np.bincount(which, weights=correct - confidences, minlength=bins)
-    return float(np.abs(gaps).sum() / len(correct))
+def calibration_error(probabilities: list[float], labels: list[int], bins: int) -> float:
+    """Mean over bins of equal width of |share of class 1 - mean probability|, weighted with the bins' sizes."""
+    p, y = np.asarray(probabilities, dtype=float), np.asarray(labels, dtype=float)
+    which = np.minimum((p * bins).astype(int), bins - 1)
+    gaps = np.bincount(which, weights=y - p, minlength=bins)
+    return float(np.abs(gaps).sum() / len(y))
 
 
 def _remark_calibration_error(arguments, expected, got):
-    confidences, correct, bins = (np.asarray(a, dtype=float) for a in arguments)
-    if same(abs(correct.mean() - confidences.mean()), got, 1e-9):
+    p, y, bins = (np.asarray(a, dtype=float) for a in arguments)
+    if math.isnan(got):
+        return "A bin without examples has no mean: leave it out."
+    if same(abs(y.mean() - p.mean()), got, 1e-9):
         return "Over all bins together too high and too low cancel: take the absolute value in each bin."
-    if same(np.abs(correct - confidences).mean(), got, 1e-9):
-        return "That is the error of single examples: average confidence and rightness within a bin before comparing."
-    which = np.minimum((confidences * bins).astype(int), int(bins) - 1)
-    gaps = [abs((correct - confidences)[which == b].mean()) for b in np.unique(which)]
-    if same(float(np.mean(gaps)), got, 1e-9):
+    which = np.minimum((p * bins).astype(int), int(bins) - 1)
+    gaps = [abs((y - p)[which == b].mean()) for b in np.unique(which)]
+    if len(gaps) > 1 and same(float(np.mean(gaps)), got, 1e-9):
         return "A bin with two examples weighs as much as one with a thousand: weight the bins with their sizes."
+    if same(sum(gaps), got, 1e-9):
+        return "That is the sum of the gaps: weight each bin with its share of the examples."
+    alone = (p * bins).astype(int)  # without the rule for 1.0
+    for seen in (np.unique(alone), np.arange(int(bins))):
+        found = [abs((y - p)[alone == b].sum()) for b in seen]
+        if (p == 1).any() and same(float(np.sum(found)) / len(y), got, 1e-9):
+            return "A probability of 1.0 belongs into the last bin, together with those just below it."
+    if same(np.abs(y - p).mean(), got, 1e-9):
+        return "That is the error of single examples: average probabilities and labels within a bin before comparing."
     return ""
 
 
@@ -137,6 +164,14 @@ def best_threshold(probabilities: list[float], labels: list[int], cost_miss: flo
 
 def _remark_best_threshold(arguments, expected, got):
     probabilities, labels, cost_miss, cost_alarm = arguments
+    pairs = list(zip(probabilities, labels, strict=True))
+    if got in probabilities:
+        costs = [
+            sum(cost_miss * (y == 1 and p < t) + cost_alarm * (y == 0 and p >= t) for p, y in pairs)
+            for t in (expected, got)
+        ]
+        if same(*costs, 1e-9):
+            return "That threshold costs as little, but it is not the smallest that does."
     if cost_miss != cost_alarm and same(best_threshold(probabilities, labels, cost_alarm, cost_miss), got, 1e-9):
         return "The two costs seem to be swapped: a miss is a 1 that is called 0."
     if same(best_threshold(probabilities, labels, 1, 1), got, 1e-9):
@@ -163,6 +198,9 @@ def _remark_sign_test(arguments, expected, got):
     tail = sum(math.comb(a + b, k) for k in range(max(a, b), a + b + 1)) / 2 ** (a + b)
     if got > 1:
         return "A probability cannot exceed 1: with a tie the doubled tail counts the middle twice, so cap it."
+    of_a = sum(math.comb(a + b, k) for k in range(a, a + b + 1)) / 2 ** (a + b)
+    if b > a and same(min(1.0, 2 * of_a), got, 1e-9):
+        return "Here B is the better one: the tail begins at the larger of the two numbers."
     if same(tail, got, 1e-9):
         return "That is one side only: B could have been better as well, so the other tail counts, too."
     if same(2 * math.comb(a + b, max(a, b)) / 2 ** (a + b), got, 1e-9):
@@ -183,6 +221,7 @@ EXERCISES = {
                 ([-1000.0, -1001.0],),
             ],
             remark=_remark_posterior,
+            failure=_failure_posterior,
         ),
     ),
     "logistic_gradient": Exercise(
@@ -190,7 +229,7 @@ EXERCISES = {
         examine=compare(
             logistic_gradient,
             [
-                (np.array([[1.0]]), np.array([1]), np.array([0.0])),
+                (np.array([[1.0]]), np.array([1]), np.array([2.0])),
                 (np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([1, 0]), np.array([0.5, -1.0])),
                 (
                     np.random.default_rng(0).normal(size=(6, 3)),
@@ -227,8 +266,11 @@ EXERCISES = {
                 ([1, 1, 0], [1, 0, 0]),
                 ([1, 1, 1, 0, 0], [1, 0, 0, 1, 0]),
                 ([1, 0], [0, 0]),
+                ([0, 0], [1, 0]),
+                ([1, 0], [0, 1]),
             ],
             remark=_remark_precision_recall_f1,
+            failure=_failure_precision_recall_f1,
         ),
     ),
     "auc": Exercise(
@@ -246,14 +288,15 @@ EXERCISES = {
         ),
     ),
     "calibration_error": Exercise(
-        hint="Bin number int(p * bins) (1.0 belongs into the last). In each bin: number of examples * |mean of correct "
-        "- mean of confidences|; in the end divide by the number of all examples.",
+        hint="Bin number int(p * bins) (1.0 belongs into the last). In each bin: number of examples * |mean of the "
+        "labels - mean of the probabilities|; in the end divide by the number of all examples.",
         examine=compare(
             calibration_error,
             [
                 ([0.75], [1], 2),
                 ([0.75, 0.75], [1, 0], 2),
                 ([0.2, 0.9, 0.8], [1, 1, 0], 2),
+                ([1.0, 0.75], [0, 1], 2),
                 ([0.1, 0.3, 0.35, 0.7, 1.0], [0, 1, 0, 0, 1], 5),
             ],
             remark=_remark_calibration_error,
@@ -267,7 +310,8 @@ EXERCISES = {
             [
                 ([0.2, 0.8], [0, 1], 1.0, 1.0),
                 ([0.2, 0.4, 0.6], [1, 0, 1], 10.0, 1.0),
-                ([0.2, 0.4, 0.6], [1, 0, 1], 1.0, 3.0),
+                ([0.8, 0.3, 0.6], [1, 1, 0], 1.0, 1.0),
+                ([0.1, 0.2, 0.4, 0.6, 0.8, 0.9], [1, 0, 0, 1, 0, 1], 1.0, 3.0),
                 ([0.1, 0.3, 0.35, 0.5, 0.7, 0.9], [0, 1, 0, 0, 1, 1], 5.0, 1.0),
                 ([0.1, 0.3, 0.35, 0.5, 0.7, 0.9], [0, 1, 0, 0, 1, 1], 1.0, 5.0),
             ],
@@ -283,6 +327,7 @@ EXERCISES = {
                 ([True], [True]),
                 ([True, True], [False, False]),
                 ([True, False], [False, True]),
+                ([True] + [False] * 4, [False] + [True] * 4),
                 ([True] * 6 + [False], [False] * 6 + [True]),
                 ([True] * 9 + [False] * 3, [True] * 4 + [False] * 5 + [True] + [False] * 2),
             ],

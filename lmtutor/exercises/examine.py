@@ -29,7 +29,12 @@ class Exercise:
 
 
 def compare(
-    reference: Callable, cases: Sequence[tuple], *, tolerance: float = 1e-6, remark: Callable | None = None
+    reference: Callable,
+    cases: Sequence[tuple],
+    *,
+    tolerance: float = 1e-6,
+    remark: Callable | None = None,
+    failure: Callable | None = None,
 ) -> Callable[[Callable], Verdict]:
     """An examination that compares a function with `reference` on each case (a tuple of arguments), in order.
 
@@ -38,6 +43,7 @@ def compare(
         cases: arguments, the smallest first: the first that differs is shown to the learner.
         tolerance: relative and absolute, for numbers.
         remark: (arguments, expected, got) -> a sentence on a typical mistake, or "".
+        failure: (arguments, error) -> the same for an answer that raised an error.
     """
 
     def examine(answer: Callable) -> Verdict:
@@ -51,7 +57,9 @@ def compare(
                 got = answer(*copy.deepcopy(arguments))
                 right = same(expected, got, tolerance)  # a generator runs only now
             except Exception as error:
-                return f"For {_call(reference, arguments)} your code raised {type(error).__name__}: {error}"
+                what = f"{type(error).__name__}: {error}".removesuffix(": ")
+                said = f"For {_call(reference, arguments)} your code raised {what}"
+                return f"{said}. {failure(arguments, error) if failure else ''}".removesuffix(". ")
             if got is Ellipsis:
                 return Ellipsis
             if got is None and expected is not None:
@@ -68,7 +76,11 @@ def compare(
 
 def same(expected, got, tolerance: float) -> bool:
     """Whether two results agree: numbers within the tolerance, containers item by item, all else by ==."""
+    if hasattr(got, "detach"):  # a tensor with a gradient warns when it becomes a number
+        got = got.detach()
     if hasattr(expected, "tolist"):  # arrays and tensors
+        if _of_booleans(expected) and not _of_booleans(got):  # 1.0 == True, but a mask of numbers masks nothing
+            return False
         expected = expected.tolist()
     if isinstance(expected, list | tuple) and not isinstance(got, str | Mapping):
         try:
@@ -90,6 +102,11 @@ def same(expected, got, tolerance: float) -> bool:
     return bool(expected == got)
 
 
+def _of_booleans(value) -> bool:
+    """Whether an array or a tensor holds booleans; lists and the like may."""
+    return str(getattr(value, "dtype", "bool")).endswith("bool")
+
+
 def _show(value) -> str:
     if hasattr(value, "tolist"):  # arrays, tensors and numpy's numbers
         value = value.tolist()
@@ -98,6 +115,11 @@ def _show(value) -> str:
     if isinstance(value, list | tuple):
         shown = ", ".join([_show(item) for item in value[:8]] + ["..."] * (len(value) > 8))
         return f"[{shown}]" if isinstance(value, list) else f"({shown}{',' * (len(value) == 1)})"
+    if inspect.isfunction(value):  # what it does says more than its address in memory
+        does = (value.__doc__ or "").partition("\n")[0]
+        return f"<{does}>" if does else "<function>"
+    if type(value).__repr__ is object.__repr__:  # its address in memory tells nobody anything
+        return f"<{type(value).__name__}>"
     shown = _short.repr(value)
     return shown if "\n" not in shown else f"<{type(value).__name__}>"  # a model shows itself on many lines
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from lmtutor.exercises.examine import Exercise, compare, same
 
 IGNORED = -100
@@ -47,6 +49,8 @@ def _remark_piece_labels(arguments, expected, got):
         return "Only the first piece of a word carries its label; the others get -100."
     if list(got) == [0 if e == IGNORED else e for e in expected]:
         return "0 is a label (O); what is to be ignored gets -100."
+    if list(got) == [e if word else IGNORED for e, word in zip(expected, word_of, strict=True)]:
+        return "Word 0 is a word, too, and `if word` is false for it: ask whether it `is not None`."
     if IGNORED not in got and len(got) == len(labels):
         return "Each piece needs an entry, special tokens included."
     last = [
@@ -89,9 +93,15 @@ def _argmax(values):
 def _remark_best_span(arguments, expected, got):
     start, end = arguments
     i, j = got
+    if j == len(end):
+        return "The last place of the span itself was asked for, not the place behind it."
+    if (i, j) == (0, 0) and max(map(sum, itertools.product(start, end))) < 0:
+        return "Scores may all be below 0: the best one so far begins at minus infinity."
+    if i < j and expected[0] == expected[1]:
+        return "A span may be a single place: at each end, look at its own start first."
     if i > j:
         return "This span ends before it begins. The best start *up to* each end was asked for."
-    if i == j and (i, j) != expected and (start[i] + end[i]) == max(map(sum, zip(start, end, strict=True))):
+    if i == j and (start[i] + end[i]) == max(map(sum, zip(start, end, strict=True))):
         return "A span may have more than one place."
     if i == _argmax(start):
         return "The best start alone need not belong to the best span: its sum with an end behind it counts."
@@ -129,6 +139,8 @@ def _remark_common(arguments, expected, got):
         return "Gaps are allowed: the words need not stand side by side."
     if same(greedy, got, 0):
         return "Taking each word at its first chance can block better ones: compare taking it with leaving it out."
+    if got > unordered:
+        return "A match uses up a word on both sides: it adds 1 to the value for both lists without these words."
     return "That is without regard to the order." if same(unordered, got, 0) else ""
 
 
@@ -142,12 +154,14 @@ def _remark_not_better(arguments, expected, got):
     first, second, draws = arguments
     differences = [a - b for a, b in zip(first, second, strict=True)]
     sums = [sum(differences[i] for i in draw) for draw in draws]
+    once = [sum(differences[i] for i in set(draw)) for draw in draws]
     known = {
         1 - expected: "That is the share in which the first is better.",
         sum(total < 0 for total in sums) / len(draws): "A draw of zero is not better, either: count it.",
-        float(sum(total <= 0 for total in sums)): "A share of the resamples was asked for, not their number.",
-        sum(d <= 0 for d in differences)
-        / len(differences): "Use the resamples: each is a list of texts to average over.",
+        float(sum(total <= 0 for total in sums)): "A share of the draws was asked for, not their number.",
+        100 * expected: "A share was asked for, between 0 and 1.",
+        sum(total <= 0 for total in once) / len(draws): "A text that was drawn twice counts twice.",
+        sum(d <= 0 for d in differences) / len(differences): "Use the draws: each is a list of texts to add up.",
     }
     return next((remark for value, remark in known.items() if same(value, got, 1e-9)), "")
 
@@ -204,6 +218,7 @@ EXERCISES = {
             best_span,
             [
                 ([1.0], [1.0]),
+                ([-3.0, -1.0], [-4.0, -2.5]),
                 ([0.0, 2.0], [4.0, 1.0]),
                 ([3.0, 0.0, 1.0], [0.0, 0.0, 2.0]),
                 ([1.0, 5.0, 0.0], [4.0, 1.5, 2.0]),
@@ -219,6 +234,8 @@ EXERCISES = {
             common,
             [
                 (["a"], ["a"]),
+                (["a"], ["a", "a"]),
+                (["a", "a"], ["a"]),
                 (["a", "b"], ["b", "a"]),
                 (["a", "x", "b"], ["a", "b"]),
                 (["d", "a", "b", "c"], ["a", "b", "c", "d"]),
@@ -235,6 +252,7 @@ EXERCISES = {
             [
                 ([1.0], [0.0], [[0]]),
                 ([0.0, 3.0], [1.0, 0.0], [[0, 0], [1, 1]]),
+                ([0.0, 5.0], [2.0, 0.0], [[0, 0, 0, 1], [1, 1, 1, 0]]),
                 ([0.5, 0.2, 0.9], [0.4, 0.2, 1.0], [[0, 0, 1], [1, 1, 1], [2, 2, 0], [0, 1, 0]]),
                 ([0.1, 0.9], [0.3, 0.2], [[0, 1], [0, 0], [1, 1], [1, 0], [0, 0]]),
             ],

@@ -69,6 +69,8 @@ def stop_early(losses: list[float], patience: int) -> tuple[int, int]:
 def _remark_stop_early(arguments, expected, got):
     losses, patience = arguments
     rows, best = got
+    if (best, rows) == expected:
+        return "The number of losses comes first, then the index."
     lowest = min(range(len(losses)), key=losses.__getitem__)
     waited, ends = 0, len(losses)  # for who compares with the loss before
     for i in range(1, len(losses)):
@@ -110,8 +112,8 @@ def _remark_windows(arguments, expected, got):
         return "A window holds `size` pieces at most."
     if got[:-1] == expected:
         return "The text was read to its end already: the last window holds nothing new."
-    if overlap and all(a[1] == b[0] for a, b in zip(got, got[1:], strict=False)):
-        return "Neighbours share `overlap` pieces."
+    if any(a[1] - b[0] != overlap for a, b in zip(got, got[1:], strict=False)):
+        return "Neighbours share exactly `overlap` pieces, the last two as well."
     return ""
 
 
@@ -133,6 +135,9 @@ def _remark_importance(arguments, expected, got):
         return "That is each word alone; leave one out, and keep all others."
     if len(got) != len(words):
         return "One number for each word, in their order; a word may occur twice."
+    first = [probability(words[: words.index(w)] + words[words.index(w) + 1 :]) for w in words]
+    if same([probability(words) - p for p in first], got, 1e-9):
+        return "Leave out the word at *this* place: where a word occurs twice, `remove` and `index` find the first one."
     without = [probability([w for w in words if w != word]) for word in words]
     if same([probability(words) - p for p in without], got, 1e-9):
         return "Leave out the word at one place only, also where the same word stands elsewhere."
@@ -140,7 +145,7 @@ def _remark_importance(arguments, expected, got):
 
 
 def _praise(words: list[str]) -> float:
-    """A reader that knows two words, and that "not" turns round the one behind it."""
+    """Knows that "good" speaks for it, "dull" against it, and "not" turns round the word behind it."""
     score = 0.0
     for i, word in enumerate(words):
         value = {"good": 2.0, "dull": -2.0}.get(word, 0.0)
@@ -149,7 +154,7 @@ def _praise(words: list[str]) -> float:
 
 
 def _short_is_good(words: list[str]) -> float:
-    """A reader that likes short texts and cares for nothing else."""
+    """1 / (1 + the number of words)."""
     return 1 / (1 + len(words))
 
 
@@ -234,6 +239,7 @@ EXERCISES = {
                 (_praise, ["good"]),
                 (_praise, ["not", "good"]),
                 (_praise, ["good", "food", "good"]),
+                (_praise, ["good", "not", "good"]),  # which of the two is left out matters
                 (_short_is_good, ["a", "b", "c"]),
                 (_praise, ["the", "film", "was", "not", "dull"]),
             ],

@@ -68,6 +68,9 @@ def _remark_min_p(arguments, expected, got):
         return "The threshold is a share of the largest probability, not a probability itself."
     if same([x / sum(kept) for x in kept if x], got, 1e-9):
         return "Keep the places: what is cut gets 0."
+    above = [x if x > share * max(p) else 0.0 for x in p]
+    if sum(above) and same([x / sum(above) for x in above], got, 1e-9):
+        return "*At least* that share: what has exactly so much stays."
     return ""
 
 
@@ -84,7 +87,10 @@ def draw(p: list[float], u: float) -> int:
 def _remark_draw(arguments, expected, got):
     p, u = arguments
     if u > 1 - 1e-9:
-        return "The sum ends a hair below 1, and u is not below it: the last token with a probability above 0 is drawn."
+        return (
+            "Here u is a hair below 1, and rounding ends the sum at the same number, so that no sum exceeds u: "
+            "then the last token with a probability above 0 is drawn."
+        )
     if p[int(got)] == 0:
         return "A token of probability 0 must never be drawn: the sum must *exceed* u."
     if got == next((i for i, x in enumerate(p) if u < x), None):
@@ -103,7 +109,8 @@ def repetition(tokens: list[str], n: int) -> float:
 def _remark_repetition(arguments, expected, got):
     tokens, n = arguments
     grams = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
-    known = {1 - expected: "That is the share of different ones: diversity. Repetition is the rest."}
+    distinct = "That is the share of different ones (diversity). Repetition is the rest: each time but the first."
+    known = {1 - expected: distinct}
     if grams:
         known[sum(grams.count(gram) > 1 for gram in grams) / len(grams)] = (
             "The first time is no repetition: only what has occurred *before* counts."
@@ -126,12 +133,12 @@ def matching_temperature(surprise, target: float, low: float, high: float, steps
 
 
 def _line(temperature):
-    """Rises by 2 for each unit of temperature."""
+    """Twice the temperature."""
     return 2 * temperature
 
 
 def _bent(temperature):
-    """Rises fast at first."""
+    """8 times the square root of the temperature."""
     return 8 * math.sqrt(temperature)
 
 
@@ -169,6 +176,7 @@ EXERCISES = {
             [
                 ([0.8, 0.2], 0.5),
                 ([0.5, 0.3, 0.2], 0.5),
+                ([0.4, 0.2, 0.4], 0.5),  # one has exactly the share
                 ([0.1, 0.4, 0.2, 0.3], 0.3),
                 ([0.25, 0.25, 0.25, 0.25], 1.0),
             ],
@@ -188,6 +196,7 @@ EXERCISES = {
                 ([0.1] * 10 + [0.0], 1 - 2**-53),  # the ten sum to 1 - 2**-53
             ],
             remark=_remark_draw,
+            failure=lambda arguments, error: _remark_draw(arguments, None, 0) if arguments[1] > 1 - 1e-9 else "",
         ),
     ),
     "repetition": Exercise(

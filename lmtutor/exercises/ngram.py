@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from lmtutor import metrics
 from lmtutor.exercises.examine import Exercise, compare, same
 from lmtutor.models.ngram import KneserNey, NgramCounts
 from lmtutor.text import Vocabulary
@@ -36,7 +37,14 @@ def _remark_log_probability(arguments, expected, got):
         return "That is the product itself: a long sentence would underflow to 0, so add logarithms."
     if same(expected / math.log(2), got, 1e-9):
         return "That is the logarithm to base 2; the natural one is asked for."
+    if got == -math.inf:
+        return "The product became 0 before you took its logarithm: take the logarithms first, then add."
     return ""
+
+
+def _failure_log_probability(arguments, error):
+    zero = "Did a product become 0 before you took its logarithm? Take the logarithms first, then add."
+    return zero if isinstance(error, ValueError) else ""
 
 
 def mle(pairs: Counter, history: str, word: str) -> float:
@@ -49,7 +57,14 @@ def _remark_mle(arguments, expected, got):
     pairs, history, word = arguments
     if got == pairs[history, word] / sum(pairs.values()):
         return "You divided by the number of all pairs: that is the joint probability, not the conditional one."
+    if got == pairs[history, word] / sum(first == history for first, _ in pairs):
+        return "You divided by the number of different followers: divide by the sum of their counts."
     return ""
+
+
+def _failure_mle(arguments, error):
+    _, history, _ = arguments
+    return f"{history!r} was never seen as a history." if isinstance(error, ZeroDivisionError) else ""
 
 
 def perplexity(probabilities: list[float]) -> float:
@@ -65,7 +80,19 @@ def _remark_perplexity(arguments, expected, got):
         return "You took the arithmetic mean of the probabilities; perplexity needs the mean of their logarithms."
     if expected != math.inf and same(math.log(expected), got, 1e-6):
         return "That is the cross-entropy; the perplexity is its exponential."
+    if expected != math.inf and got == math.inf:
+        return "A product of so many probabilities becomes 0: take the mean of their logarithms instead."
+    if same(expected ** len(probabilities), got, 1e-6):
+        return "The mean is missing: divide the sum by the number of tokens."
+    if same(2 ** math.log(expected), got, 1e-6):
+        return "The base must be that of your logarithm: e for ln, 2 for log2."
     return ""
+
+
+def _failure_perplexity(arguments, error):
+    (probabilities,) = arguments
+    infinite = 0 in probabilities and isinstance(error, ValueError | ZeroDivisionError)
+    return "One of the probabilities is 0, so the answer is math.inf." if infinite else ""
 
 
 def add_k(count: int, total: int, k: float, vocabulary_size: int) -> float:
@@ -79,6 +106,8 @@ def _remark_add_k(arguments, expected, got):
         return "Every one of the |V| words got k more, so the denominator grows by k times |V|."
     if same((count + k) / (total + vocabulary_size), got, 1e-9):
         return "This is right for k = 1 only: the denominator grows by k times |V|."
+    if same((count + 1) / (total + vocabulary_size), got, 1e-9):
+        return "You added 1 to each count; add k."
     return ""
 
 
@@ -95,6 +124,8 @@ def _remark_em_step(arguments, expected, got):
         return "Normalise for each token first, then average: here tokens with high probability count more."
     if not same(1.0, np.sum(got), 1e-6):
         return "The new weights should sum to 1."
+    if same((np.array(components) / np.sum(components, axis=0)).mean(axis=1).tolist(), got, 1e-6):
+        return "The old weights are missing: a share is weights[j] * components[j][i], over the sum for all j."
     return ""
 
 
@@ -107,6 +138,8 @@ def _remark_continuation(arguments, expected, got):
     pairs, word = arguments
     if same(sum(c for (_, second), c in pairs.items() if second == word) / sum(pairs.values()), got, 1e-9):
         return "You counted tokens; count each different pair once."
+    if same(sum(second == word for _, second in pairs), got, 1e-9):
+        return "A share is asked for: divide by the number of different pairs."
     return ""
 
 
@@ -130,7 +163,19 @@ def _remark_kneser_ney(arguments, expected, got):
         return "The history was never seen, so the continuation probability alone has to answer."
     if same(max(pairs[history, word] - discount, 0) / total, got, 1e-9):
         return "The freed share, discount * different followers / total, is not given to the continuation probability."
+    kept, followers = max(pairs[history, word] - discount, 0) / total, sum(first == history for first, _ in pairs)
+    if same(kept + discount / total * continuation_probability(pairs, word), got, 1e-9):
+        return "Each of the different followers gave one discount, so the freed share is that many times larger."
+    frequency = sum(count for (_, second), count in pairs.items() if second == word) / sum(pairs.values())
+    if same(kept + discount * followers / total * frequency, got, 1e-9):
+        return "Your lower order counts tokens: take the continuation probability, which counts different pairs."
     return ""
+
+
+def _failure_kneser_ney(arguments, error):
+    _, history, *_ = arguments
+    unseen = f"{history!r} was never seen as a history: the continuation probability alone has to answer."
+    return unseen if isinstance(error, ZeroDivisionError) else ""
 
 
 def learning_curve(train: list, test: list, order: int, sizes: list[int], vocabulary: Vocabulary) -> list[float]:
@@ -150,12 +195,17 @@ def _remark_learning_curve(arguments, expected, got):
         own.append(math.exp(-np.log(model.probabilities(test)).mean()))
     if same(own, got, 1e-6):
         return (
-            "Each of your models has a vocabulary of its own, so a smaller text makes more words <unk>, which are "
-            "cheap to predict: give all models the same vocabulary."
+            "Each of your models has a vocabulary of its own, so a smaller text makes more words <unk>, which is "
+            "cheaper to predict than they are: give all models the same vocabulary."
         )
     whole = math.exp(-np.log(KneserNey(NgramCounts(train, order, vocabulary)).probabilities(test)).mean())
     if len(sizes) > 1 and same([whole] * len(sizes), got, 1e-6):
         return "Each size gives the same: is train[:size] used?"
+    if same([math.log(perplexity) for perplexity in expected], got, 1e-6):
+        return "These are cross-entropies; the perplexity is the exponential."
+    one_discount = [KneserNey(NgramCounts(train[:size], order, vocabulary), 0.75) for size in sizes]
+    if same([metrics.perplexity(model.probabilities(test)) for model in one_discount], got, 1e-6):
+        return "Modified Kneser-Ney is asked for: KneserNey(counts), without a discount of yours."
     return ""
 
 
@@ -168,6 +218,7 @@ EXERCISES = {
             log_probability,
             [([1.0],), ([0.5],), ([0.5, 0.25],), ([0.1] * 400,)],
             remark=_remark_log_probability,
+            failure=_failure_log_probability,
         ),
     ),
     "mle": Exercise(
@@ -176,6 +227,7 @@ EXERCISES = {
             mle,
             [(_PAIRS, "the", "cat"), (_PAIRS, "a", "cat"), (_PAIRS, "the", "sat"), (_PAIRS, "sat", "the")],
             remark=_remark_mle,
+            failure=_failure_mle,
         ),
     ),
     "perplexity": Exercise(
@@ -184,6 +236,7 @@ EXERCISES = {
             perplexity,
             [([0.5],), ([0.25, 0.25],), ([0.5, 0.125],), ([0.5, 0.0],), ([1e-3] * 300,)],
             remark=_remark_perplexity,
+            failure=_failure_perplexity,
         ),
     ),
     "add_k": Exercise(
@@ -228,6 +281,7 @@ EXERCISES = {
                 (_PAIRS, "sat", "cat", 0.5),
             ],
             remark=_remark_kneser_ney,
+            failure=_failure_kneser_ney,
         ),
     ),
     "learning_curve": Exercise(

@@ -58,7 +58,9 @@ def _remark_parameters(arguments, expected, got):
         2 * d: "The two segments, or the norm of the embeddings, are missing: 2 d each.",
         4 * d: "The two segments *and* the norm of the embeddings are missing.",
         length * d: "The vectors of the positions are missing.",
-        d: "The pooler's bias is missing.",
+        d: "The pooler's bias is missing, or half of the norm: it has a gain and a bias.",
+        -2 * d: "Behind the last layer stands no norm more: BERT's layers end with one of their own.",
+        -4 * d * layers: "The two norms of a layer are in its 12 d² + 13 d already.",
         -size * d: "The matrix of the embeddings counts once.",
         (layers - 1) * (12 * d**2 + 13 * d): "There is more than one layer.",
     }
@@ -117,6 +119,8 @@ def _remark_most_selective(arguments, expected, got):
         return "Several layers are equal: take the first."
     if got == difference.index(min(difference)) or got == control.index(max(control)):
         return "The control should be *low*: subtract it from the task's accuracy."
+    if got == max(range(len(task)), key=lambda layer: task[layer] / control[layer]):
+        return "That is the largest ratio; selectivity is the difference."
     if got == task.index(max(task)):
         return "That is the layer with the best accuracy; subtract the control's."
     if same(got, max(difference), 1e-9):
@@ -180,6 +184,7 @@ EXERCISES = {
                 ([55.0, 80.0, 85.0], [90.0, 60.0, 80.0]),
                 ([70.0, 75.0, 75.0], [60.0, 55.0, 55.0]),
                 ([60.0, 66.0, 70.0, 71.0], [64.0, 58.0, 60.0, 62.0]),
+                ([60.0, 88.0, 80.0], [45.0, 70.0, 79.0]),  # the largest ratio is not the largest difference
             ],
             remark=_remark_most_selective,
         ),

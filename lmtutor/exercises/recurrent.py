@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -28,8 +29,15 @@ def _remark_softmax_gradient(arguments, expected, got):
     if same((expected + np.eye(len(z))[y]).tolist(), got, 1e-6):
         return "Those are the probabilities; subtract 1 at the word that came."
     if not np.isfinite(np.array(list(got), dtype=float)).all():
-        return "A large logit overflows in exp: subtract the largest logit from all of them first."
+        return _OVERFLOW
     return ""
+
+
+_OVERFLOW = "A large logit overflows in exp: subtract the largest logit from all of them first."
+
+
+def _failure_softmax_gradient(arguments, error):
+    return _OVERFLOW if isinstance(error, OverflowError) else ""
 
 
 def rnn_step(x, h, W_x, W_h, b_x, b_h) -> torch.Tensor:
@@ -60,6 +68,8 @@ def _remark_lstm_step(arguments, expected, got):
     i, f, g, o = (x @ W.T + h @ U.T + b).chunk(4, dim=-1)
     if same([expected[1], expected[0]], got, 1e-6):
         return "You return the cell first; the hidden state comes first."
+    if same(expected[0], got, 1e-6):
+        return "The hidden state is right; return the new cell with it: two tensors."
     swapped = torch.sigmoid(i) * c + torch.sigmoid(f) * torch.tanh(g)
     if same(swapped.tolist(), got[1], 1e-6):
         return "Input and forget gate are exchanged: f keeps the old cell, i lets the new one in."
@@ -68,6 +78,11 @@ def _remark_lstm_step(arguments, expected, got):
         return "What could be written is tanh(g), not g."
     if same(expected[1], got[1], 1e-6):
         return "The cell is right; the hidden state is sigmoid(o) * tanh(new cell)."
+    for order in itertools.permutations("ifgo"):
+        sums = dict(zip(order, (i, f, g, o), strict=True))
+        cell = torch.sigmoid(sums["f"]) * c + torch.sigmoid(sums["i"]) * torch.tanh(sums["g"])
+        if same([torch.sigmoid(sums["o"]) * torch.tanh(cell), cell], got, 1e-6):
+            return f"You take the four sums in the order {', '.join(order)}; here it is i, f, g, o."
     return ""
 
 
@@ -84,7 +99,7 @@ def _remark_inputs_and_labels(arguments, expected, got):
     if [inputs, labels] == [ids[1:], ids[:-1]]:
         return "Exchanged: the model reads what was, and predicts what comes."
     if len(inputs) != len(labels):
-        return "Each input needs a label: the last id has none, so it is no input."
+        return "Each input needs a label: as many labels as inputs. The last id has no label, so it is no input."
     return ""
 
 
@@ -104,7 +119,16 @@ def _remark_clip(arguments, expected, got):
         return "You clip each array by its own norm; take one norm over all of them."
     if norm < limit and norm and same([g * limit / norm for g in gradients], got, 1e-6):
         return "A gradient below the limit must stay as it is."
-    return ""
+    if norm > limit and same([g * limit / norm**2 for g in gradients], got, 1e-6):
+        return "You divide by the sum of the squares; the norm is its root."
+    return _ZEROS if not norm else ""
+
+
+_ZEROS = "The norm of zeros is 0, and nothing can be divided by it: leave such a gradient as it is."
+
+
+def _failure_clip(arguments, error):
+    return _ZEROS if isinstance(error, ZeroDivisionError) else ""
 
 
 def lstm_parameters(input_size: int, hidden_size: int) -> int:
@@ -118,6 +142,8 @@ def _remark_lstm_parameters(arguments, expected, got):
         return "That has one bias vector for each gate; PyTorch keeps two, one beside each matrix."
     if got == expected // 4:
         return "That is one gate; there are three, and the candidate g."
+    if got == expected * 3 // 4:
+        return "There are three gates, but the candidate g has its matrices and biases, too."
     if got == 4 * hidden_size * (input_size + hidden_size):
         return "The biases are missing."
     return ""
@@ -140,12 +166,17 @@ def _remark_top_p(arguments, expected, got):
     kept = np.where(expected > 0, p, 0)
     if same(kept.tolist(), got, 1e-9):
         return "The probabilities that are left must be made to sum to 1 again."
-    inside = np.where(np.cumsum(np.sort(p)[::-1]) <= share)[0]
-    short = np.zeros(len(p))
-    order = np.argsort(-np.array(p), kind="stable")[: len(inside)]
-    short[order] = np.array(p)[order]
-    if not len(inside) or same((short / max(short.sum(), 1e-12)).tolist(), got, 1e-9):
+    got = np.array([float(x) for x in got])
+    if np.isnan(got).any() or (got > 0).sum() < (expected > 0).sum():
         return "The token with which the sum reaches the share is kept, too: otherwise less than the share is left."
+    if (got > 0).sum() > (expected > 0).sum():
+        return (
+            "You keep more than you need: begin with the likeliest, and stop as soon as the sum is at least the share."
+        )
+    if same(np.sort(expected), np.sort(got), 1e-9):
+        return (
+            "The right numbers at the wrong places: each token stays where it was, and of equal ones the first is kept."
+        )
     return ""
 
 
@@ -172,6 +203,15 @@ def _remark_context_curve(arguments, expected, got):
         )
     if same(np.log(expected).tolist(), got, 1e-5):
         return "That is the cross-entropy; the perplexity is its exponential."
+    everywhere = []
+    for k in lengths:
+        places = range(max(lengths), len(ids))
+        with torch.no_grad():
+            logits = model(torch.tensor([ids[i - k : i] for i in places]))[0].flatten(0, 1)  # [places * k, vocab]
+        labels = torch.tensor([ids[i - k + 1 : i + 1] for i in places]).flatten()
+        everywhere.append(math.exp(torch.nn.functional.cross_entropy(logits, labels).item()))
+    if same(everywhere, got, 1e-5):
+        return "You count the predictions at all places of a window; only the one at the last place has seen k tokens."
     if len(lengths) > 1 and len(set(np.round(list(got), 6))) == 1:
         return "All lengths give the same: does the model really see only the last k tokens, with a new state?"
     return ""
@@ -208,11 +248,13 @@ _ONE = torch.ones(1, 1)
 
 EXERCISES = {
     "softmax_gradient": Exercise(
-        hint="First the softmax: exponentials divided by their sum. Then subtract 1 from the entry y.",
+        hint="First the softmax: exponentials divided by their sum (subtract max(z) from all logits before, so that "
+        "none overflows). Then subtract 1 from the entry y.",
         examine=compare(
             softmax_gradient,
             [([0.0, 0.0], 0), ([2.0, 1.0, 0.0], 1), ([-1.0, 0.5, 3.0], 2), ([1000.0, 0.0], 0)],
             remark=_remark_softmax_gradient,
+            failure=_failure_softmax_gradient,
         ),
     ),
     "rnn_step": Exercise(
@@ -260,18 +302,26 @@ EXERCISES = {
                 ([np.array([3.0, -4.0]), np.array([12.0, 0.0])], 1.0),
             ],
             remark=_remark_clip,
+            failure=_failure_clip,
         ),
     ),
     "lstm_parameters": Exercise(
         hint="sum(p.numel() for p in nn.LSTM(2, 3).parameters()) tells the answer for one case; look at the shapes.",
-        examine=compare(lstm_parameters, [(1, 1), (2, 3), (64, 256)], remark=_remark_lstm_parameters),
+        examine=compare(lstm_parameters, [(3, 4), (2, 3), (64, 256)], remark=_remark_lstm_parameters),
     ),
     "top_p": Exercise(
         hint="Sort by falling probability (np.argsort(-p)), add up until the sum reaches the share, keep those, and "
         "divide by their sum.",
         examine=compare(
             top_p,
-            [([1.0], 0.5), ([0.5, 0.25, 0.25], 0.7), ([0.125, 0.5, 0.375], 0.25), ([0.25, 0.5, 0.125, 0.125], 1.0)],
+            [
+                ([1.0], 0.5),
+                ([0.5, 0.25, 0.25], 0.7),
+                ([0.5, 0.25, 0.25], 0.5),
+                ([0.125, 0.5, 0.375], 0.25),
+                ([0.125, 0.5, 0.25, 0.125], 0.75),
+                ([0.25, 0.5, 0.125, 0.125], 1.0),
+            ],
             remark=_remark_top_p,
         ),
     ),

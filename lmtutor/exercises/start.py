@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from lmtutor.exercises.examine import Exercise, compare
+from lmtutor.text import words
 
 
-def count_words(text: str) -> int:
-    """How many words stand in the text, between blanks."""
-    return len(text.split())
+def count_words(string: str) -> int:
+    """How many words stand in the string, between blanks."""
+    return len(string.split())
 
 
 def _remark_count_words(arguments, expected, got):
-    (text,) = arguments
-    if got == len(text):
+    (string,) = arguments
+    if got == len(string):
         return "That is the number of characters: take the text apart into words first."
-    if "  " in text:
-        return "Two blanks in a row hold no word between them: split() without an argument knows that."
+    if not string:
+        return "A text of no characters holds no word: split() without an argument knows that."
+    if got == len(words(string)):
+        return "A comma is no word of its own here: only blanks part words."
     return ""
 
 

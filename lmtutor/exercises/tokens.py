@@ -22,10 +22,12 @@ def utf8(code_point: int) -> list[int]:
 
 
 def _remark_utf8(arguments, expected, got):
+    if any(isinstance(byte, str) for byte in got):
+        return "Each byte should be a number, not a string that shows one."
     got = [int(byte) for byte in got]
     if got == expected[::-1]:
         return "The order is turned round: the byte with the highest bits comes first."
-    if len(got) == len(expected) and [byte & 0x3F for byte in got[1:]] == [byte & 0x3F for byte in expected[1:]]:
+    if len(got) == len(expected) > 1 and [byte & 0x3F for byte in got[1:]] == [byte & 0x3F for byte in expected[1:]]:
         return "The six bits of each byte are right; look at the bits in front of them: 10 behind the first byte."
     return ""
 
@@ -55,6 +57,10 @@ def _remark_merge(arguments, expected, got):
     return ""
 
 
+def _failure_merge(arguments, error):
+    return "The last token has no right neighbour." if isinstance(error, IndexError) else ""
+
+
 def lookup_gradient(ids: list[int], upstream: list[list[float]], vocabulary_size: int) -> list[list[float]]:
     """The gradient of an embedding matrix: row i is the sum of the upstream rows whose token is i.
 
@@ -73,6 +79,9 @@ def _remark_lookup_gradient(arguments, expected, got):
         return "Only the last occurrence of a token counts in yours: `gradient[ids] += upstream` adds once for each id."
     if np.shape(got) != np.shape(expected):
         return "The gradient has the shape of the matrix: [vocabulary, hidden]."
+    times = np.maximum(np.bincount(ids, minlength=vocabulary_size), 1)
+    if same((np.array(expected) / times[:, None]).tolist(), got, 1e-9):
+        return "You took the mean over the places where the token stands; add them up."
     return ""
 
 
@@ -94,6 +103,8 @@ def _remark_ppmi(arguments, expected, got):
         return "Negative values become 0: that is the first P of PPMI."
     if same((np.array(expected) / math.log(2)).tolist(), got.tolist(), 1e-9):
         return "That is the logarithm to base 2; the natural one is asked for."
+    if same(expected, np.log(np.maximum(got, 1)).tolist(), 1e-9):
+        return "That is the ratio itself: take its logarithm."
     return ""
 
 
@@ -115,8 +126,15 @@ def _remark_spearman(arguments, expected, got):
     first, second = arguments
     if same(float(np.corrcoef(first, second)[0, 1]), got, 1e-9):
         return "That is the correlation of the values; replace them by their ranks first."
-    a, b = (np.argsort(np.argsort(values, kind="stable")) for values in (first, second))
-    if same(float(np.corrcoef(a, b)[0, 1]), got, 1e-9):
+    if same(float(np.corrcoef(np.argsort(first), np.argsort(second))[0, 1]), got, 1e-9) and len(set(first)) == len(
+        first
+    ):
+        return "argsort() says which value comes first, second ...; a rank says where a value comes."
+    a, b = _ranks(first), _ranks(second)
+    by_differences = 1 - 6 * float(((a - b) ** 2).sum()) / (len(a) * (len(a) ** 2 - 1))
+    if same(by_differences, got, 1e-9):
+        return "The formula with the squared differences holds only where no values are equal: correlate the ranks."
+    if len(set(first)) < len(first) or len(set(second)) < len(second):
         return "Equal values must share the mean of their ranks."
     return ""
 
@@ -135,6 +153,8 @@ def _remark_shared_bucket(arguments, expected, got):
         return "A name cannot collide with itself: there are names - 1 others."
     if same(1 - expected, got, 1e-9):
         return "That is the share of names that are alone."
+    if any(same(1 - math.exp(-others / buckets), got, 1e-9) for others in (names, names - 1)):
+        return "That is the approximation, which is good for many names only: give the exact share."
     return ""
 
 
@@ -160,6 +180,11 @@ def _remark_characters_per_token(arguments, expected, got):
     means = [float(np.mean([len(text) / len(t.encode(text).ids) for text in test])) for t in tokenizers]
     if same(means, got, 1e-9):
         return "A mean of ratios gives short texts the weight of long ones: divide the two sums."
+    if same(characters_per_token([*train, *test], test, sizes), got, 1e-9):
+        return "The test texts are among those that your merges were learned from: learn on `train` alone."
+    share_of_bytes = sum(len(text.encode()) for text in test) / sum(map(len, test))
+    if same([value * share_of_bytes for value in expected], got, 1e-9):
+        return "You counted bytes; a Chinese character is three of them."
     return ""
 
 
@@ -188,12 +213,14 @@ EXERCISES = {
                 ([5, 5, 5], (5, 5), 9),
                 ([1, 2, 2, 1, 1, 2, 1], (1, 2), 7),
                 ([5, 5, 5, 5, 5], (5, 5), 9),
+                ([12, 1, 2, 13, 2, 1], (2, 1), 256),
             ],
             remark=_remark_merge,
+            failure=_failure_merge,
         ),
     ),
     "characters_per_token": Exercise(
-        hint="For each size call trainbyte_level_bpe(train, size), encode every test text with it, and divide the "
+        hint="For each size call text.byte_level_bpe(train, size), encode every test text with it, and divide the "
         "characters of all test texts by the tokens of all test texts.",
         examine=compare(
             characters_per_token,
@@ -224,9 +251,9 @@ EXERCISES = {
         examine=compare(
             ppmi,
             [
-                ([[1, 1], [1, 1]],),
-                ([[2, 0], [0, 2]],),
+                ([[3, 0], [0, 3]],),
                 ([[3, 1], [1, 3]],),
+                ([[1, 1], [1, 1]],),
                 ([[4, 0, 1], [1, 2, 0], [0, 5, 3]],),
             ],
             remark=_remark_ppmi,
@@ -241,7 +268,8 @@ EXERCISES = {
                 ([1.0, 2.0], [1.0, 3.0]),
                 ([1.0, 2.0, 3.0], [10.0, 200.0, 3000.0]),
                 ([1.0, 2.0, 3.0], [2.0, 3.0, 1.0]),
-                ([1.0, 2.0, 2.0, 4.0], [1.0, 3.0, 2.0, 4.0]),
+                ([0.1, 0.4, 0.2, 0.3], [20.0, 10.0, 40.0, 30.0]),
+                ([1.0, 5.0, 5.0, 9.0], [1.0, 7.0, 6.0, 8.0]),
                 ([0.3, 0.9, 0.1, 0.4, 0.4], [7.0, 9.0, 2.0, 2.0, 2.0]),
             ],
             remark=_remark_spearman,

@@ -15,6 +15,8 @@ def shift(target, start, end) -> tuple[list[int], list[int]]:
 def _remark_shift(arguments, expected, got):
     target, start, end = arguments
     read, said = list(got[0]), list(got[1])
+    if [read, said] == [target[:-1], target[1:]]:
+        return "No word of the target may be lost: the first one has to be said, and the last one read."
     if read == said:
         return "Reading and saying the same is copying: shift them by one place."
     if [read, said] == [expected[1], expected[0]]:
@@ -43,7 +45,13 @@ def _remark_rms_norm(arguments, expected, got):
         return "You divide by the length of the vector; take the mean of the squares, not their sum."
     if same(gain * x / (x.square().mean(-1, keepdim=True)), got, 1e-4):
         return "You divide by the mean square; take its root."
+    if same(gain * x / x.square().mean().sqrt(), got, 1e-4):
+        return "Each vector by itself: the mean runs over the last axis alone."
     return ""
+
+
+def _failure_rms_norm(arguments, error):
+    return "Did the mean lose its axis? keepdim=True keeps it." if "must match the size" in str(error) else ""
 
 
 def around(h, part, norm, norm_first):
@@ -52,10 +60,12 @@ def around(h, part, norm, norm_first):
 
 
 def _twice(x):
+    """Twice a number."""
     return 2 * x
 
 
 def _square(x):
+    """The square of a number."""
     return x * x
 
 
@@ -100,8 +110,28 @@ def _first_sees_last(ids):
     return [ids[0] * 10 + ids[-1], *ids[1:]]
 
 
+def _below(vocab_size, model):
+    """A model that, as an embedding does, knows only the ids below vocab_size."""
+
+    def known(ids):
+        if not all(0 <= i < vocab_size for i in ids):
+            raise IndexError(f"an id is not below vocab_size = {vocab_size}")
+        return model(ids)
+
+    known.__doc__ = model.__doc__
+    return known
+
+
+def _failure_leaks(arguments, error):
+    if isinstance(error, IndexError) and "vocab_size" in str(error):
+        return "After the last id comes 0 again: % vocab_size."
+    return ""
+
+
 def _remark_leaks(arguments, expected, got):
     model, ids, _ = arguments
+    if all(isinstance(place, bool) for place in got) and got:
+        return "Not whether each place leaks, but the numbers of those that do."
     if len(ids) - 1 in list(got):
         return "The last place may change, it has read the new id; only those before it count."
     if not list(got) and expected:
@@ -125,6 +155,7 @@ def _remark_decoder_layer_parameters(arguments, expected, got):
         8 * d * d + 2 * d * f: "Those are the matrices alone; biases and norms are missing.",
         8 * d * d + 2 * d * f + 6 * d: "The biases of the linear maps are missing.",
         8 * (d * d + d) + (2 * d * f + f + d) + 3 * d: "A norm has a gain and a bias.",
+        8 * (d * d + d) + (2 * d * f + f + d) + 4 * d: "The decoder's layer has a third norm.",
         6 * (d * d + d) + (2 * d * f + f + d) + 6 * d: "Each attention has four maps: the output is the fourth.",
     }
     return known.get(got, "")
@@ -143,6 +174,10 @@ def _remark_break_even(arguments, expected, got):
         return "The four maps of attention work, too: 8 n d²."
     if same(d + f, got, 1e-9) or same(8 * d + 4 * f, got, 1e-9):
         return "Divide both sides of 4 n² d = 8 n d² + 4 n d f by 4 n d."
+    if same(8 * d * d + 4 * d * f, got, 1e-9):
+        return "Those are the FLOPs of one word; at which n does 4 n² d equal n times that?"
+    if same((2 * d + f) ** 0.5, got, 1e-9):
+        return "The other FLOPs grow with n, too, so one n cancels, and no root is left."
     return ""
 
 
@@ -166,6 +201,7 @@ EXERCISES = {
                 (_vector(0, 0), _vector(1, 1)),
             ],
             remark=_remark_rms_norm,
+            failure=_failure_rms_norm,
         ),
     ),
     "around": Exercise(
@@ -181,13 +217,15 @@ EXERCISES = {
         compare(
             leaks,
             [
-                (_one_ahead, [1, 2], 5),
-                (_causal, [1, 2, 3], 5),
-                (_everywhere, [1, 2, 3], 4),
-                (_one_ahead, [4, 3, 2, 4], 5),
-                (_first_sees_last, [1, 0, 2, 1], 3),
+                (_below(5, _one_ahead), [1, 2], 5),
+                (_below(5, _causal), [1, 2, 3], 5),
+                (_below(4, _everywhere), [1, 2, 3], 4),
+                (_below(5, _one_ahead), [4, 3, 2, 4], 5),
+                (_below(3, _first_sees_last), [1, 0, 2, 1], 3),
+                (_below(3, _one_ahead), [2, 0], 3),
             ],
             remark=_remark_leaks,
+            failure=_failure_leaks,
         ),
     ),
     "decoder_layer_parameters": Exercise(

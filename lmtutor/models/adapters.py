@@ -151,7 +151,7 @@ class Prefix(nn.Module):
             torch.cat([learned.expand(len(mine), -1, -1, -1), mine], dim=2)
             for learned, mine in zip((self.key, self.value), own, strict=True)
         ]
-        return base(hidden, tuple(both), mask=_widened(mask, self.key.shape[1]), **options)
+        return base(hidden, tuple(both), mask=widened(mask, self.key.shape[1]), **options)
 
 
 class Prompt(nn.Module):
@@ -173,11 +173,11 @@ class Prompt(nn.Module):
         """As `Stack`: [batch, time, hidden] -> the same, and weights."""
         length = len(self.vectors)
         longer = torch.cat([self.vectors.expand(len(hidden), -1, -1), hidden], dim=1)
-        longer, weights = base(longer, *arguments, mask=_widened(mask, length), **options)
+        longer, weights = base(longer, *arguments, mask=widened(mask, length), **options)
         return longer[:, length:], weights
 
 
-def _widened(mask: torch.Tensor | None, length: int) -> torch.Tensor | None:
+def widened(mask: torch.Tensor | None, length: int) -> torch.Tensor | None:
     """A mask of keys, [..., keys], with `length` more in front that may be seen."""
     return None if mask is None else F.pad(mask, (length, 0), value=True)
 

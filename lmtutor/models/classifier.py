@@ -1,4 +1,4 @@
-"""A text classifier that reads in both directions: embeddings, LSTM, mean over the real tokens, logits.
+"""A text classifier that reads in both directions, and what training and asking any classifier of texts takes.
 
 Built and explained in chapter 04. Floor 2 of the package.
 """
@@ -6,7 +6,6 @@ Built and explained in chapter 04. Floor 2 of the package.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lmtutor import batches
+from lmtutor.models import evaluating
 from lmtutor.runtime import CourseError
 
 
@@ -64,26 +64,26 @@ class LSTMClassifier(nn.Module):
         return self.output(self.dropout(mean))
 
 
-def check_labels(labels: Sequence[int], num_labels: int | None = None) -> None:
-    """Make sure that a classifier can be trained on these labels: whole numbers from 0 up, of two classes at least.
+def checked_labels(sequences: Sequence[Sequence[int]], labels: Sequence[int]) -> list[int]:
+    """The labels as plain numbers, if a classifier can be trained on them.
 
     Raises:
-        CourseError: a label is no such number (names become numbers with `text.label_ids`), or all are the same.
+        CourseError: labels and sequences differ in number, a label is no whole number from 0 up (names become numbers
+            with `text.label_ids`), or all are the same.
     """
+    labels = [label.item() if hasattr(label, "item") else label for label in labels]  # NumPy's and torch's numbers
+    if len(sequences) != len(labels):
+        raise CourseError(f"There are {len(sequences):,} texts but {len(labels):,} labels; each text needs one.")
     for number, label in enumerate(labels):
-        if isinstance(label, bool) or not isinstance(label, Integral) or label < 0:
+        if isinstance(label, bool) or not isinstance(label, int) or label < 0:
             raise CourseError(
                 f"Label {number} is {label!r}, but labels must be whole numbers from 0 up; "
                 f"`ids, names = text.label_ids(labels)` turns names into numbers."
             )
-        if num_labels is not None and label >= num_labels:
-            raise CourseError(
-                f"Label {number} is {label}, but the model has {num_labels} classes, 0 to {num_labels - 1}; "
-                f"give it num_labels={max(labels) + 1}."
-            )
     if len(set(labels)) < 2:
-        found = f"all {len(labels):,} labels are {labels[0]}" if len(labels) else "there are no labels"
+        found = f"all {len(labels):,} labels are {labels[0]}" if labels else "there are no labels"
         raise CourseError(f"A classifier needs training examples of at least two classes, but {found}.")
+    return labels
 
 
 def epochs_by_length(
@@ -94,12 +94,9 @@ def epochs_by_length(
     Train with `fit(model, these, epochs=1, batch_size=1, shuffle=False, collate=collator(sequences, labels), ...)`.
 
     Raises:
-        CourseError: labels and sequences differ in number, or `check_labels` finds a fault.
+        CourseError: as in `checked_labels`.
     """
-    labels = [label.item() if hasattr(label, "item") else label for label in labels]  # NumPy's and torch's numbers
-    if len(sequences) != len(labels):
-        raise CourseError(f"There are {len(sequences):,} texts but {len(labels):,} labels; each text needs one.")
-    check_labels(labels)
+    checked_labels(sequences, labels)
     return batches.epochs_by_length([len(sequence) for sequence in sequences], batch_size, epochs, seed=seed)
 
 
@@ -122,24 +119,19 @@ def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor
     return F.cross_entropy(logits.float(), batch["labels"]), len(batch["labels"])
 
 
-@torch.no_grad()
 def logits(model: nn.Module, sequences: Sequence[Sequence[int]], *, batch_size: int = 64) -> np.ndarray:
     """What the model says to each text: [texts, num_labels]. The model is in evaluation mode meanwhile.
 
     Raises:
         CourseError: a text has no tokens.
     """
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
-    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
     found: list[np.ndarray | None] = [None] * len(sequences)
-    for start in range(0, len(order), batch_size):
-        group = order[start : start + batch_size]
-        batch = batches.pad([sequences[i] for i in group])
-        rows = model(**{name: tensor.to(device) for name, tensor in batch.items()})
-        for i, row in zip(group, rows.double().cpu().numpy(), strict=True):
-            found[i] = row
-    model.train(training)
+    with evaluating(model) as device:
+        for group in batches.in_order_of_length(list(map(len, sequences)), batch_size):
+            batch = batches.pad([sequences[i] for i in group])
+            rows = model(**{name: tensor.to(device) for name, tensor in batch.items()})
+            for i, row in zip(group, rows.double().cpu().numpy(), strict=True):
+                found[i] = row
     return np.array(found)
 
 

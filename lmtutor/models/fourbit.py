@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lmtutor.runtime import CourseError
+
 
 def normal_levels() -> torch.Tensor:
     """NF4: sixteen levels from -1 to 1, as dense as normally distributed numbers are, and one of them 0 (section 3)."""
@@ -47,7 +49,14 @@ def quantise(weight: torch.Tensor, block: int = 64, levels: torch.Tensor = NF4) 
         weight: any shape; cut into blocks in the order in which it lies in memory.
         block: numbers that share a scale; even.
         levels: at most 16, rising, from -1 to 1.
+
+    Raises:
+        CourseError: the block is odd, or there are more levels than four bits can tell apart.
     """
+    if block < 2 or block % 2 or len(levels) > 16:
+        raise CourseError(
+            f"Four bits take even blocks and at most 16 levels, not {block} numbers, {len(levels)} levels."
+        )
     flat = weight.detach().flatten()
     blocks = F.pad(flat, (0, -len(flat) % block)).view(-1, block)  # [blocks, block]
     largest = blocks.abs().amax(dim=1)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lmtutor import batches
+from lmtutor.models import evaluating
 from lmtutor.models.cache import Cache
 from lmtutor.models.transformer import Stack
 from lmtutor.runtime import CourseError
@@ -113,7 +114,6 @@ def next_token_loss(model: nn.Module, ids: torch.Tensor) -> tuple[torch.Tensor, 
     return F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), labels), len(labels)
 
 
-@torch.no_grad()
 def probabilities(model: GPT, ids: Sequence[int], stride: int | None = None) -> np.ndarray:
     """What the model gives to each token of a text of any length but to the first.
 
@@ -135,17 +135,15 @@ def probabilities(model: GPT, ids: Sequence[int], stride: int | None = None) -> 
         raise CourseError(
             f"Needed are a text of at least two tokens and a stride from 1 to {positions}, not {len(ids)} and {stride}."
         )
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
     text, found = torch.as_tensor(np.asarray(ids), dtype=torch.long), []
     starts = range(0, max(len(ids) - 1 - positions, 0) + stride, stride)
-    for group in (starts[i : i + 64] for i in range(0, len(starts), 64)):
-        windows = [text[start : start + positions + 1] for start in group]
-        padded = batches.pad([window.tolist() for window in windows])["input_ids"].to(device)  # [windows, 1 + time]
-        log_p = model(padded[:, :-1]).float().log_softmax(dim=-1).gather(2, padded[:, 1:, None])[..., 0].cpu()
-        for start, window, row in zip(group, windows, log_p, strict=True):
-            found.append(row[0 if start == 0 else positions - stride : len(window) - 1])
-    model.train(training)
+    with evaluating(model) as device:
+        for group in (starts[i : i + 64] for i in range(0, len(starts), 64)):
+            windows = [text[start : start + positions + 1] for start in group]
+            padded = batches.pad([window.tolist() for window in windows])["input_ids"].to(device)  # [windows, 1 + time]
+            log_p = model(padded[:, :-1]).float().log_softmax(dim=-1).gather(2, padded[:, 1:, None])[..., 0].cpu()
+            for start, window, row in zip(group, windows, log_p, strict=True):
+                found.append(row[0 if start == 0 else positions - stride : len(window) - 1])
     return torch.cat(found).double().exp().numpy()
 
 

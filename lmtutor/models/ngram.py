@@ -144,7 +144,11 @@ class NgramCounts:
         return np.where((keys[place] == wanted) & (context >= 0), place, -1)
 
     def count(self, *words: str) -> int:
-        """How often the n-gram of these words occurs. `<s>` and `</s>` may be among them."""
+        """How often the n-gram of these words occurs. `<s>` and `</s>` may be among them.
+
+        Raises:
+            CourseError: there are no words, or more than the order.
+        """
         if not 1 <= len(words) <= self.order:
             raise CourseError(f"These counts hold n-grams of 1 to {self.order} words, not of {len(words)}.")
         gram = self.gram_id(self.vocabulary.encode(words))
@@ -329,12 +333,18 @@ class Interpolated(NgramModel):
         return self.weights @ np.stack(orders)
 
     def fit_weights(self, held_out: Sequence[Sequence[str]], rounds: int = 20) -> list[float]:
-        """EM for the mixture weights on held-out text; returns the cross-entropy (nats a token) before each round."""
+        """EM for the mixture weights on held-out text; returns the cross-entropy (nats a token) before each round.
+
+        Raises:
+            CourseError: there is no sentence, or the mixture gives a token the probability 0.
+        """
         components = np.stack(self._all_orders(held_out))  # [order + 1, tokens]
         history = []
         for _ in range(rounds):
             shares = self.weights[:, None] * components
             mixture = shares.sum(axis=0)
+            if not mixture.all():
+                raise CourseError("A held-out token has the probability 0: give 1/|V|, the first, a weight above 0.")
             history.append(float(-np.log(mixture).mean()))
             self.weights = (shares / mixture).mean(axis=1)  # E-step: whose token was it?  M-step: average
         return history

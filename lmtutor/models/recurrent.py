@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lmtutor import batches
+from lmtutor.models import evaluating
 from lmtutor.runtime import CourseError, choose
 from lmtutor.text import Vocabulary, stream
 
@@ -125,7 +126,6 @@ def detach(state: State) -> State:
     return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
 
 
-@torch.no_grad()
 def probabilities(
     model: nn.Module, sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, *, carry: bool = True
 ) -> np.ndarray:
@@ -139,24 +139,26 @@ def probabilities(
 
     Returns:
         [tokens], as many as words and sentence ends.
+
+    Raises:
+        CourseError: there is no sentence.
     """
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
+    if len(sentences) == 0:
+        raise CourseError("There is no sentence to score: the text is empty.")
     texts = [stream(sentences, vocabulary)] if carry else [stream([s], vocabulary) for s in sentences]
     parts: list[np.ndarray] = [np.empty(0)] * len(texts)
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    for group in (order[start : start + 64] for start in range(0, len(order), 64)):
-        padded = batches.pad([texts[i] for i in group])["input_ids"].to(device)  # [batch, 1 + time]
-        state, found = None, []
-        for ids, next_ids in zip(padded[:, :-1].split(512, dim=1), padded[:, 1:].split(512, dim=1), strict=True):
-            logits, state = model(ids, state)  # [batch, time, vocab]
-            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse here
-            log_p = -F.cross_entropy(logits.transpose(1, 2), next_ids, reduction="none")  # [batch, time]
-            found.append(log_p.double().exp().cpu())
-        joined = torch.cat(found, dim=1).numpy()  # [batch, time]
-        for row, i in enumerate(group):
-            parts[i] = joined[row, : len(texts[i]) - 1]
-    model.train(training)
+    with evaluating(model) as device:
+        for group in batches.in_order_of_length(list(map(len, texts))):
+            padded = batches.pad([texts[i] for i in group])["input_ids"].to(device)  # [batch, 1 + time]
+            state, found = None, []
+            for ids, next_ids in zip(padded[:, :-1].split(512, dim=1), padded[:, 1:].split(512, dim=1), strict=True):
+                logits, state = model(ids, state)  # [batch, time, vocab]
+                logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse
+                log_p = -F.cross_entropy(logits.transpose(1, 2), next_ids, reduction="none")  # [batch, time]
+                found.append(log_p.double().exp().cpu())
+            joined = torch.cat(found, dim=1).numpy()  # [batch, time]
+            for row, i in enumerate(group):
+                parts[i] = joined[row, : len(texts[i]) - 1]
     return np.concatenate(parts)
 
 
@@ -165,10 +167,8 @@ def next_distribution(model: nn.Module, vocabulary: Vocabulary) -> Callable[[Seq
 
     It keeps the state of the last history, so that a history with one word more costs one step.
     """
-    device = next(model.parameters()).device
     last: dict = {"ids": [], "state": None, "p": None}
 
-    @torch.no_grad()
     def distribution(history: Sequence[str]) -> np.ndarray:
         # In training a sentence begins after the </s> of the one before.
         ids = [vocabulary.end if i == vocabulary.start else i for i in vocabulary.encode(history)] or [vocabulary.end]
@@ -176,10 +176,8 @@ def next_distribution(model: nn.Module, vocabulary: Vocabulary) -> Callable[[Seq
         if last["p"] is None or ids[:known] != last["ids"] or not known:
             known, last["state"] = 0, None
         if ids[known:]:
-            training = model.training
-            model.eval()
-            logits, last["state"] = model(torch.tensor([ids[known:]], device=device), last["state"])
-            model.train(training)
+            with evaluating(model) as device:
+                logits, last["state"] = model(torch.tensor([ids[known:]], device=device), last["state"])
             last["p"] = logits[0, -1].double().softmax(-1).cpu().numpy()  # [vocab]
             last["ids"] = ids
         return last["p"].copy()

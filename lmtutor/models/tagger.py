@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from lmtutor import batches
 from lmtutor.batches import IGNORED
 from lmtutor.models import bert as encoders
+from lmtutor.models import evaluating
 from lmtutor.models.bert import Bert, initialise
 from lmtutor.runtime import CourseError
 
@@ -172,7 +173,6 @@ def pointer_loss(logits: torch.Tensor, mask: torch.Tensor, spans: torch.Tensor) 
     return F.cross_entropy(hidden, spans)  # classes are the places: [batch, time, 2] against [batch, 2]
 
 
-@torch.no_grad()
 def logits(
     model: nn.Module,
     sequences: Sequence[Sequence[int]],
@@ -181,17 +181,13 @@ def logits(
     batch_size: int = 64,
 ) -> list[np.ndarray]:
     """What the model says of each token: of each text [its tokens, labels]. It is in evaluation mode meanwhile."""
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
-    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
     found: list = [None] * len(sequences)
-    for begin in range(0, len(order), batch_size):
-        group = order[begin : begin + batch_size]
-        batch = batches.pad([sequences[i] for i in group])
-        if token_types is not None:
-            batch["token_type_ids"] = batches.pad([token_types[i] for i in group])["input_ids"]
-        rows = model(**{name: tensor.to(device) for name, tensor in batch.items()}).double().cpu().numpy()
-        for i, row in zip(group, rows, strict=True):
-            found[i] = row[: len(sequences[i])]
-    model.train(training)
+    with evaluating(model) as device:
+        for group in batches.in_order_of_length(list(map(len, sequences)), batch_size):
+            batch = batches.pad([sequences[i] for i in group])
+            if token_types is not None:
+                batch["token_type_ids"] = batches.pad([token_types[i] for i in group])["input_ids"]
+            rows = model(**{name: tensor.to(device) for name, tensor in batch.items()})
+            for i, row in zip(group, rows.double().cpu().numpy(), strict=True):
+                found[i] = row[: len(sequences[i])]
     return found

@@ -123,10 +123,10 @@ class Layer(nn.Module):
         Returns:
             [batch, time, hidden], and the weights of the cross-attention [batch, heads, time, keys] or None.
         """
-        (first, *across, last), weights = self.residuals, None
+        first, *across, last = self.residuals  # `across` is empty without cross-attention
         x = first.before(hidden)
         own = x if past is None else past.extend(self.attention.keys_and_values(x, past.length))
-        hidden = first.after(hidden, self.attention(x, own, mask=mask, causal=causal)[0])
+        hidden, weights = first.after(hidden, self.attention(x, own, mask=mask, causal=causal)[0]), None
         for part in across:
             x, weights = self.cross_attention(part.before(hidden), memory, mask=memory_mask, need_weights=need_weights)
             hidden = part.after(hidden, x)
@@ -188,6 +188,7 @@ class ScaledEmbedding(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(vocab_size, hidden_size)
         self.dropout = nn.Dropout(dropout)
+        # A buffer moves with the model to a GPU, but is no parameter; not persistent: not saved either.
         self.register_buffer("positions", positions.sinusoids(max_length, hidden_size), persistent=False)
 
     def forward(self, input_ids: torch.Tensor, start: int = 0) -> torch.Tensor:

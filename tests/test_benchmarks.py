@@ -1,0 +1,68 @@
+"""The programs in benchmarks/: the tables are made of the stored results, and each result says how to make it."""
+
+import ast
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+sys.path.insert(0, str(FOLDER))
+import run  # noqa: E402
+
+RESULTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (FOLDER / "results").glob("*.json")}
+SWITCHES = r"(?:[A-Z_]+=\S+ )*"
+MAKE, PROGRAM = r"make (bench|scoreboard)(?: ONLY=(\w+))?", r"python benchmarks/(\w+)\.py ?([\w ]*)"
+COMMAND = re.compile(f"{SWITCHES}(?:{MAKE}|{PROGRAM})")
+
+
+@pytest.mark.parametrize("name", run.HEADS)
+def test_the_table_is_that_of_the_stored_results(name):
+    assert (FOLDER / name).read_text(encoding="utf-8") == run.page(name), (
+        "make it anew: python benchmarks/run.py tables"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(RESULTS) - {"costs"}))
+def test_a_result_names_a_command_that_there_is(name):
+    command = RESULTS[name]["command"]
+    found = COMMAND.fullmatch(command)
+    assert found, command
+    table, only, program, part = found.groups()
+    if table:
+        known = {"bench": [program for program, *_ in run.BENCH], "scoreboard": run.SCOREBOARD}[table]
+        assert only is None or only in known
+    else:
+        code = (FOLDER / f"{program}.py").read_text(encoding="utf-8")
+        assert all(f'"{word}"' in code or f"def {word}(" in code for word in part.split())
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_a_program_uses_only_what_the_package_has(path):
+    """They take too long to be run here; at least they are loaded, and each `module.name` of lmtutor looked up."""
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{path.stem}", path)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = vars(program).get(node.value.id)
+            if isinstance(owner, ModuleType) and owner.__name__.startswith("lmtutor"):
+                assert hasattr(owner, node.attr), f"line {node.lineno}: {owner.__name__} has no {node.attr}"
+
+
+@pytest.mark.parametrize("program", sorted({program for program, *_ in run.BENCH} | set(run.SCOREBOARD)))
+def test_a_program_of_the_tables_is_there(program):
+    assert (FOLDER / f"{program}.py").exists()
+
+
+def test_what_was_asked_of_speed_and_memory_was_reached():
+    """A miss has to be seen by whoever measures anew, and explained, before it can land."""
+    assert [row["what"] for row in run.rows_of("comparisons") if row["reached"] == "NO"] == []
+
+
+def test_the_scoreboard_has_three_seeds_wherever_chance_plays_a_part():
+    assert {row["seeds"] for row in run.rows_of("scores")} == {3, "nothing random"}

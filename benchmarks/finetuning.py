@@ -237,7 +237,7 @@ def lengths(cfg) -> None:
 
 
 OURS = "ours, batches by length"
-SPEED = ((MINI, 1024, 9), (MINILM, 128, 5))  # model, reviews, turns
+SPEED = ((MINI, 1024, 9), (MINILM, 512, 3))  # model, reviews, turns
 SAMPLINGS = {"Trainer, random batches": "random", "Trainer, batches by length": "group_by_length"}
 
 

@@ -28,7 +28,6 @@ import lmtutor as lm
 from lmtutor import results, text, training
 from lmtutor.models import classifier
 
-COMMANDS = {"reviews": "python benchmarks/classification.py"}
 REAL_COMMAND = "make scoreboard ONLY=classification"
 PACKAGES = ("torch", "scikit-learn", "numpy")
 SEEDS = (0, 1, 2)
@@ -185,7 +184,7 @@ def sentiment(name: str) -> None:
                 if settings["last"]
                 else "."
             ),
-            command=COMMANDS.get(name, REAL_COMMAND),
+            command=REAL_COMMAND if name in REAL else "python benchmarks/classification.py",
             packages=PACKAGES,
             scores=scores_of(name, rows, list(test)) if name in REAL else [],
             lstm=settings,

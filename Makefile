@@ -71,7 +71,7 @@ bench: $(VENV)/test.stamp ## measure speed and memory into benchmarks/: results/
 	@$(PY) benchmarks/run.py bench $(ONLY)
 
 scoreboard: $(VENV)/test.stamp ## what the models reach on real data: results/, SCOREBOARD.md [ONLY=gpt]
-	@echo "Running $(if $(ONLY),$(ONLY),everything) on real data; all of it takes two cores 50 minutes ..."
+	@echo "Running $(if $(ONLY),$(ONLY),everything) on real data; all of it takes two cores 40 minutes ..."
 	@LMTUTOR_PROFILE=$(PROFILE) $(PY) benchmarks/run.py scoreboard $(ONLY)
 
 clean: ## delete runs/ and caches (delete .venv by hand to install afresh)

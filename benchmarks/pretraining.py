@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, BertModel
 
 import lmtutor as lm
-from lmtutor import batches, pretrained, pretraining, results, runtime, text, training
+from lmtutor import batches, finetuning, pretrained, pretraining, results, runtime, text, training
 from lmtutor.models import bert
 from lmtutor.runtime import Stopwatch, seed_everything
 
@@ -98,11 +98,12 @@ def pretrain(
 @torch.no_grad()
 def vectors(model: nn.Module, tokenizer, texts: list[str]) -> list[torch.Tensor]:
     """The last layer's vectors of each text: [time, hidden], special tokens included."""
-    found = []
-    for start in range(0, len(texts), 50):
-        batch = tokenizer(texts[start : start + 50], padding=True, truncation=True, return_tensors="pt")
-        hidden = model(batch["input_ids"], batch["attention_mask"])
-        found += [row[: n.item()] for row, n in zip(hidden, batch["attention_mask"].sum(1), strict=True)]
+    sequences = finetuning.encode(tokenizer, texts)
+    found: list[torch.Tensor | None] = [None] * len(texts)
+    for group in batches.in_order_of_length(list(map(len, sequences))):
+        batch = batches.pad([sequences[i] for i in group])
+        for i, row in zip(group, model(**batch), strict=True):  # row: [time, hidden]
+            found[i] = row[: len(sequences[i])]
     return found
 
 

@@ -66,7 +66,7 @@ numbers come from `results/*.json`, which say on which machine, when and with wh
 Mean over the seeds, and the lowest and highest. `make scoreboard` runs everything anew (it wants `LMTUTOR_SOURCE=local`
 and `LMTUTOR_DATA_DIR`, or `LMTUTOR_SOURCE=hub`), `make scoreboard ONLY=gpt` one program; the numbers come from
 `results/*.json`, which say on which machine, when and with which versions. Two cores take some
-50 minutes for all of it. A published figure stands beside it where there is one, with what differs.
+40 minutes for all of it. A published figure stands beside it where there is one, with what differs.
 """,
 }
 

@@ -88,7 +88,7 @@ def train(task, kind: str, seed: int, smoothing: float | None = None, warm_up: b
         batch_size=1,
         shuffle=False,
         collate=lambda found: found[0],
-        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=rate, betas=(0.9, 0.98)),
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=rate, betas=(0.9, 0.98), fused=True),
         scheduler=training.inverse_root if warm_up else only_down,
         seed=seed,
         progress=False,

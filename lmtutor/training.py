@@ -471,8 +471,9 @@ class _Run:
         hint = f"the model has {kept}; a lower learning rate may help"
         if not math.isfinite(loss):
             raise _Diverged(f"the loss became {loss:g}{within}, and {hint}")
-        # With loss scaling (fp16) the gradient overflows now and then, and the scaler skips that update.
-        if not math.isfinite(norm) and self.accelerator.scaler is None:
+        # With loss scaling (fp16) the gradient overflows now and then: the scaler skips the update and halves the scale
+        scaler = self.accelerator.scaler
+        if not math.isfinite(norm) and (scaler is None or scaler.get_scale() < 1):
             raise _Diverged(f"the gradient became {norm:g}{within}, and {hint}")
         p = self.progress
         p.row_loss += loss

@@ -330,6 +330,21 @@ def test_an_update_that_overflows_is_skipped_and_the_schedule_waits(loss_scaling
         assert not torch.equal(later, after)
 
 
+def test_a_gradient_that_overflows_at_any_scale_ends_the_run(loss_scaling, capsys):
+    def loss(model, batch):
+        mean, count = token_loss(model, batch)
+        return mean + 1e10 * (mean - mean.detach()), count
+
+    model = tiny_lm()
+    before = [parameter.clone() for parameter in model.parameters()]
+    history = fit(model, steps=100, loss=loss)
+    assert history.attrs["stopped"] == "diverged"
+    assert history.step.iloc[-1] == 17  # the scale begins at 2^16; halved so often, it is below 1
+    assert "Stopped at step 18: the gradient became" in capsys.readouterr().out
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        torch.testing.assert_close(parameter, old, **exactly())
+
+
 def test_a_run_with_loss_scaling_resumes_to_the_same_numbers(loss_scaling, tmp_path):
     loss_scaling.set_growth_interval(3)  # so that the scale changes under way
     expected, _ = train_gpt(steps=20)

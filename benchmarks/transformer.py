@@ -3,12 +3,15 @@
     python benchmarks/transformer.py           the phrasebook into German and Chinese
     python benchmarks/transformer.py real      the shorter sentences of Multi30k (needs LMTUTOR_DATA_DIR or the hub)
     python benchmarks/transformer.py parts     what is lost without one of its parts, on short sentences
+    python benchmarks/transformer.py weights   the norm before and after, with larger first weights in attention, on
+                                               short sentences of both
 
 A small network, few passes, one word a token, greedy translation: chapter 07 does this task properly.
 """
 
 import argparse
 import functools
+import itertools
 
 import sacrebleu
 import torch
@@ -18,7 +21,7 @@ from torch.nn import functional as F
 
 import lmtutor as lm
 from lmtutor import batches, decoding, results, text, training
-from lmtutor.models import transformer
+from lmtutor.models import attention, transformer
 from lmtutor.runtime import Stopwatch, seed_everything
 
 SIZES = {"hidden_size": 128, "num_heads": 4, "num_layers": 2, "inner_size": 256}
@@ -27,6 +30,7 @@ BATCH, RATE = 64, 2e-3
 RUNS = [("phrasebook", "de", 6, 1, (0, 1, 2)), ("phrasebook", "zh", 6, 1, (0,))]
 REAL = [("multi30k", "de", 6, 3, (0, 1, 2))]
 PARTS = ("none", "residual connections", "normalisation", "feed-forward networks", "positions")
+WEIGHTS = {"queries, keys and values as one": False, "each matrix on its own": True}  # whether enlarged
 SHORT, SHORT_EPOCHS, SHORT_SEEDS = 10, 6, (0, 1)  # words of a sentence, as in the notebook's quick profile
 
 
@@ -79,11 +83,33 @@ def take_away(model: transformer.Transformer, part: str) -> None:
         model.embedding.positions.zero_()
 
 
-def train(examples, vocabulary: text.Vocabulary, epochs: int, norm_first: bool, seed: int, without: str = "none"):
+@torch.no_grad()
+def enlarge(model: transformer.Transformer) -> None:
+    """First weights as if queries, keys and values were matrices of their own, and not one as in `initialise`.
+
+    Glorot's bound is sqrt(6 / (inputs + outputs)): a third of the outputs make it larger by sqrt(2).
+    """
+    for module in model.modules():
+        if isinstance(module, attention.MultiHeadAttention):
+            for linear in (module.query, module.key, module.value):
+                linear.weight *= 2**0.5
+
+
+def train(
+    examples,
+    vocabulary: text.Vocabulary,
+    epochs: int,
+    norm_first: bool,
+    seed: int,
+    without: str = "none",
+    enlarged: bool = False,
+):
     """A trained model."""
     seed_everything(seed)
     model = transformer.Transformer(len(vocabulary), norm_first=norm_first, **SIZES)
     take_away(model, without)
+    if enlarged:
+        enlarge(model)
     lengths = [len(source) + len(target) for source, target in examples]
     ready = [
         batches.source_and_target([examples[i] for i in indices], vocabulary.start, vocabulary.end)
@@ -186,13 +212,45 @@ def parts() -> None:
     )
 
 
+def weights() -> None:
+    rows = []
+    for corpus, language, epochs, min_count, seeds in (RUNS[0], REAL[0]):
+        vocabulary, pairs, examples = encoded(corpus, language, min_count, SHORT)
+        for norm_first, (drawn, enlarged) in itertools.product((True, False), WEIGHTS.items()):
+            scores = []
+            for seed in seeds:
+                model = train(examples, vocabulary, epochs, norm_first, seed, enlarged=enlarged)
+                scores.append(bleu(model, pairs["test"], vocabulary))
+            rows.append(
+                {
+                    "data": f"{corpus}, en–{language}",
+                    "norm": "before" if norm_first else "after",
+                    "first weights drawn": drawn,
+                    "BLEU": f"{min(scores):.1f} to {max(scores):.1f}",
+                }
+            )
+            print(rows[-1], flush=True)
+    results.record(
+        "transformer_weights",
+        rows,
+        about=f"Test BLEU of greedy translations (sentences of at most {SHORT} words) by a Transformer with 2 + 2 "
+        f"layers of 128, {epochs} passes, with two ways to draw the first weights of attention; seeds "
+        f"{', '.join(map(str, seeds))}; {torch.get_num_threads()} thread(s).",
+        command="python benchmarks/transformer.py weights",
+        packages=("torch", "accelerate", "sacrebleu"),
+        seeds=list(seeds),
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", choices=["real", "parts"])
+    parser.add_argument("data", nargs="?", choices=["real", "parts", "weights"])
     chosen = parser.parse_args().data
     lm.setup("06")
     if chosen == "parts":
         parts()
+    elif chosen == "weights":
+        weights()
     elif chosen == "real":
         main(REAL, "transformer_real", SHORT)
     else:

@@ -66,6 +66,19 @@ def test_both_stacks_equal_those_of_nn_transformer_with_the_same_weights(norm_fi
     torch.testing.assert_close(slopes[0], slopes[1], rtol=0, atol=1e-9)
 
 
+def test_first_weights_are_as_large_as_those_of_nn_transformer():
+    copy_stack = definitions("06", "copy_attention", "copy_stack").copy_stack
+    torch.manual_seed(0)
+    theirs, copied = (nn.Transformer(128, 4, 1, 1, 512, batch_first=True) for _ in range(2))
+    ours = Transformer(20, hidden_size=128, num_heads=4, num_layers=1, norm_first=False)
+    for half in ("encoder", "decoder"):
+        copy_stack(getattr(ours, half), getattr(copied, half))
+    expected = dict(theirs.named_parameters())
+    for name, weight in copied.named_parameters():
+        if weight.dim() == 2:
+            assert weight.std().item() == pytest.approx(expected[name].std().item(), rel=0.02), name
+
+
 @pytest.mark.proof("06", "LayerNorm and its gradient", "F.layer_norm, autograd", "random inputs")
 def test_layer_norm_by_hand_equals_pytorch_s_and_so_does_its_gradient():
     found = definitions("06", "layer_norm", "layer_norm_slopes")

@@ -275,10 +275,14 @@ class Transformer(nn.Module):
 
 
 def initialise(model: nn.Module) -> None:
-    """Start all matrices as Glorot and Bengio (2010) do, all biases at 0, embeddings at a size of about 1."""
-    for module in model.modules():
+    """Start all matrices as Glorot and Bengio (2010) do, all biases at 0, embeddings at a size of about 1.
+
+    Queries, keys and values count as one matrix with three times as many outputs, as in `nn.MultiheadAttention`.
+    """
+    for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
+            one_of_three = name.endswith(("query", "key", "value"))
+            nn.init.xavier_uniform_(module.weight, gain=2**-0.5 if one_of_three else 1.0)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):

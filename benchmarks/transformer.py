@@ -15,7 +15,7 @@ import itertools
 
 import sacrebleu
 import torch
-from measure import score
+from measure import band, score
 from torch import nn
 from torch.nn import functional as F
 
@@ -166,7 +166,7 @@ def main(runs, name: str = "transformer_translation", most_words: int | None = N
                         "norm": "before" if norm_first else "after",
                         "passes": epochs,
                         "seeds": len(seeds),
-                        "BLEU": f"{min(scores):.1f} to {max(scores):.1f}" if len(scores) > 1 else f"{scores[0]:.1f}",
+                        "BLEU": band(scores),
                     }
                 )
     results.record(
@@ -196,7 +196,7 @@ def parts() -> None:
                 {
                     "taken away": part,
                     "parameters": f"{sum(p.numel() for p in models[0].parameters()):,}",
-                    "BLEU": f"{min(scores):.1f} to {max(scores):.1f}",
+                    "BLEU": band(scores),
                 }
             )
     results.record(
@@ -226,7 +226,7 @@ def weights() -> None:
                     "data": f"{corpus}, en–{language}",
                     "norm": "before" if norm_first else "after",
                     "first weights drawn": drawn,
-                    "BLEU": f"{min(scores):.1f} to {max(scores):.1f}",
+                    "BLEU": band(scores),
                 }
             )
             print(rows[-1], flush=True)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import sacrebleu
 import torch
-from measure import score
+from measure import band, score
 from torch.nn import functional as F
 
 import lmtutor as lm
@@ -140,10 +140,7 @@ def row_of(task, names: dict, kind: str, seeds, **changes) -> tuple[dict, list[d
         print(
             names, seed, {name: round(score, 1) for name, score in found[-1].items()}, round(watch.seconds), flush=True
         )
-    bands = {}
-    for name in found[0]:
-        low, high = (f"{bound([scores[name] for scores in found]):.1f}" for bound in (min, max))
-        bands[name] = low if low == high else f"{low} to {high}"
+    bands = {name: band([scores[name] for scores in found]) for name in found[0]}
     parameters = sum(parameter.numel() for parameter in model.parameters())
     row = {
         **names,

@@ -46,11 +46,11 @@ test: $(VENV)/test.stamp ## run everything that CI runs: style, tests, all noteb
 
 run: $(VENV)/lab.stamp ## execute the chapters headless into runs/ [CH=01] [PROFILE=full]
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) headless (profile $(PROFILE)); copies and run.log go to runs/ ..."
-	@$(PY) -m lmtutor.cli run $(CH) --profile $(PROFILE)
+	@$(PY) -m lmtutor.course.cli run $(CH) --profile $(PROFILE)
 
 store: $(VENV)/test.stamp ## for maintainers: execute, and keep outputs and costs in chapters/ [CH=01]
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) and writing outputs and costs back into the course ..."
-	@$(PY) -m lmtutor.cli run $(CH) --profile $(PROFILE) --store
+	@$(PY) -m lmtutor.course.cli run $(CH) --profile $(PROFILE) --store
 
 format: $(VENV)/test.stamp ## format code and notebooks; renew badges, Colab cells and README tables
 	@echo "Formatting code and notebooks ..."
@@ -60,7 +60,7 @@ format: $(VENV)/test.stamp ## format code and notebooks; renew badges, Colab cel
 
 doctor: $(VENV)/lab.stamp ## check this machine, and say what to do where something is missing
 	@echo "Checking this machine ..."
-	@$(PY) -m lmtutor.cli doctor
+	@$(PY) -m lmtutor.course.cli doctor
 
 proof: $(VENV)/test.stamp ## run all proofs of equality, and list them in chapters/PROOFS.md
 	@echo "Running every test that proves something of ours equal to the library ..."

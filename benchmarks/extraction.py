@@ -99,7 +99,7 @@ def names(cfg, corpus, tokenizer, kind: str, seed: int) -> dict[str, float]:
     found = {}
     for how, legal in (("each tag alone", False), ("legal sequence", True)):
         said = extraction.predict_tags(model, ids, offsets, places, legal=legal)
-        found[f"names: F1, {how}"] = 100 * metrics.entity_scores(truth, said)["all"][2]
+        found[f"names: F1, {how}"] = 100 * tagging.entity_scores(truth, said)["all"][2]
     return found
 
 
@@ -289,7 +289,7 @@ def weibo(cfg) -> None:
                 ]
                 for kind in ("NAM", "NOM", ""):
                     sides = [[keep(row, kind) for row in side] for side in (truth, said)]
-                    run[how, kind] = 100 * metrics.entity_scores(*sides)["all"][2]
+                    run[how, kind] = 100 * tagging.entity_scores(*sides)["all"][2]
             runs.append(run)
             print("weibo", seed, run, f"{watch.seconds:.0f} s", flush=True)
     told = {"NAM": "names", "NOM": "nominal mentions", "": "all"}

@@ -33,7 +33,7 @@ BENCH = [
     ("ngram", "speed", True),
     ("training", "", False),
     ("attention", "cost", False),
-    ("generation", "", False),
+    ("decoding", "", False),
     ("pretraining", "speed", False),
     ("finetuning", "speed", False),
     ("adapters", "speed", False),
@@ -47,7 +47,7 @@ SCOREBOARD = [
     "extraction",
     "gpt",
     "recurrent",
-    "classification",
+    "classifier",
     "embeddings",
     "transformer",
     "pretraining",
@@ -58,7 +58,7 @@ HEADS = {
     "BENCH.md": """# Speed and memory, side by side
 
 Ours and the other one do the same work in turns, in one process of its own for each program; the median of all turns
-and the middle half of them. `make bench` measures everything anew, `make bench ONLY=generation` one program; the
+and the middle half of them. `make bench` measures everything anew, `make bench ONLY=decoding` one program; the
 numbers come from `results/*.json`, which say on which machine, when and with which versions.
 """,
     "SCOREBOARD.md": """# What the models reach on real data
@@ -161,7 +161,7 @@ def scoreboard(names: list[str]) -> bool:
         taken = list(pool.map(lambda program: run(program, "real", threads()), chosen))
     ok = finish("scoreboard", "SCOREBOARD.md", taken, watch.seconds)
     if full and not names:
-        chapters = [sys.executable, "-m", "lmtutor.cli", "run", "--profile", "full", "--store"]
+        chapters = [sys.executable, "-m", "lmtutor.course.cli", "run", "--profile", "full", "--store"]
         ok = subprocess.run(chapters, check=False).returncode == 0 and ok
     return ok
 

@@ -7,43 +7,24 @@ from importlib import import_module
 
 from lmtutor.runtime import CourseError, setup
 
-# Name -> where it lives. Resolved on first use, so that a notebook pays only for what it uses.
-_FUNCTIONS = {
-    "load": "lmtutor.data",
-    "check": "lmtutor.exercises",
-    "hint": "lmtutor.exercises",
-    "progress": "lmtutor.exercises",
+# Short name -> the module that has it. Resolved on first use, so that a notebook pays only for what it uses.
+_FUNCTIONS = {"load": "data", "check": "exercises", "hint": "exercises", "progress": "exercises"}
+_ROOMS = {
+    "": ("data", "decoding", "exercises", "metrics", "models", "plots", "pretrained", "results", "training", "widgets"),
+    "course": ("doctor",),
+    "data": ("batches", "text"),
+    "tasks": ("answering", "extraction", "finetuning", "pretraining", "summaries", "tagging"),
 }
-_MODULES = (
-    "text",
-    "batches",
-    "results",
-    "models",
-    "data",
-    "pretrained",
-    "tagging",
-    "answering",
-    "summaries",
-    "training",
-    "decoding",
-    "metrics",
-    "pretraining",
-    "extraction",
-    "plots",
-    "doctor",
-    "finetuning",
-    "widgets",
-    "exercises",
-)
+_MODULES = {name: f"lmtutor.{room}.{name}".replace("..", ".") for room, names in _ROOMS.items() for name in names}
 
 __all__ = ["CourseError", "setup", *_FUNCTIONS, *_MODULES]
 
 
 def __getattr__(name: str):
     if name in _FUNCTIONS:
-        return getattr(import_module(_FUNCTIONS[name]), name)
+        return getattr(import_module(f"lmtutor.{_FUNCTIONS[name]}"), name)
     if name in _MODULES:
-        return import_module(f"lmtutor.{name}")
+        return import_module(_MODULES[name])
     raise AttributeError(f"module 'lmtutor' has no attribute {name!r}")
 
 

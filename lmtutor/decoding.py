@@ -1,7 +1,4 @@
-"""From the probabilities of the next token to text.
-
-Floor 3 of the package.
-"""
+"""From the probabilities of the next token to text."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lmtutor.data.text import END, START, Vocabulary
 from lmtutor.models.cache import Cache
 from lmtutor.runtime import CourseError
-from lmtutor.text import END, START, Vocabulary
 
 # The ids that came since the last step [batch, new], and what was read before -> logits of the next token
 # [batch, vocab]; for example `functools.partial(gpt.step, model)`.

@@ -1,7 +1,5 @@
-"""Measures of models: cross-entropy and perplexity, bits per character, calibration, errors of alignment; of names,
+"""Measures of models: cross-entropy and perplexity, bits per character, calibration, errors of alignment; of
 answers and summaries.
-
-Floor 3 of the package.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmtutor import tagging
 from lmtutor.runtime import CourseError
 
 
@@ -124,7 +121,7 @@ def alignment_error_rate(proposed: list[set], sure: list[set], possible: list[se
     return 1 - sum(len(a & s) + len(a & (s | p)) for a, s, p in zip(proposed, sure, possible, strict=True)) / size
 
 
-# --- names, answers, summaries (chapter 11) ---------------------------------------------------------------------------
+# --- answers, summaries (chapter 11) ----------------------------------------------------------------------------------
 
 
 def precision_recall_f1(hits: float, proposed: float, wanted: float) -> tuple[float, float, float]:
@@ -132,35 +129,6 @@ def precision_recall_f1(hits: float, proposed: float, wanted: float) -> tuple[fl
     precision = hits / proposed if proposed else 0.0
     recall = hits / wanted if wanted else 0.0
     return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def entity_scores(
-    truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], strict: bool = False
-) -> dict[str, tuple[float, float, float]]:
-    """Precision, recall and F1 of whole names: one counts if its start, its end and its type are all right.
-
-    Args:
-        truth, predicted: BIO tags of each text.
-        strict: see `tagging.spans_of`. Without, the same as `seqeval` by default.
-
-    Returns:
-        For each type that occurs, in alphabetical order, and for "all": (precision, recall, F1).
-
-    Raises:
-        CourseError: the two do not have as many texts, or a text not as many tags.
-    """
-    if [len(tags) for tags in truth] != [len(tags) for tags in predicted]:
-        raise CourseError("Truth and prediction need the same texts, with a tag for each place in both.")
-    sides = [
-        {(i, *span) for i, tags in enumerate(side) for span in tagging.spans_of(tags, strict)}
-        for side in (truth, predicted)
-    ]
-    kinds = sorted({span[-1] for side in sides for span in side})
-    found = {}
-    for kind in [*kinds, "all"]:
-        wanted, proposed = ({span for span in side if kind in (span[-1], "all")} for side in sides)
-        found[kind] = precision_recall_f1(len(wanted & proposed), len(proposed), len(wanted))
-    return found
 
 
 def normalise_answer(answer: str) -> str:

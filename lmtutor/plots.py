@@ -1,7 +1,4 @@
-"""Figures in one style. Each function draws on the Axes it is given, or on new ones, and returns them.
-
-Floor 4 of the package.
-"""
+"""Figures in one style. Each function draws on the Axes it is given, or on new ones, and returns them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Pretrained models: `folder(name)` gives the folder that holds one, checked, as `transformers` wants it.
-
-Floor 2 of the package.
-"""
+"""Pretrained models: `folder(name)` gives the folder that holds one, checked, as `transformers` wants it."""
 
 from __future__ import annotations
 

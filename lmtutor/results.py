@@ -1,7 +1,6 @@
 """Measured results: each is one JSON file in benchmarks/results, made by a command that stands in it.
 
 Tables in the README and in the notebooks are made from these files and never typed.
-Floor 1 of the package.
 """
 
 from __future__ import annotations

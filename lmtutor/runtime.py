@@ -1,7 +1,4 @@
-"""Where a notebook runs: device, precision, seed, profile and source of data, settled once by `setup`.
-
-Floor 0 of the package: it imports nothing of lmtutor.
-"""
+"""Where a notebook runs: device, precision, seed, profile and source of data, settled once by `setup`."""
 
 from __future__ import annotations
 

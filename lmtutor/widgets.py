@@ -1,7 +1,6 @@
 """Explorers for notebooks: controls of ipywidgets over a picture that follows them.
 
 The picture is an output of its own below the controls, so that a page without a kernel still shows the default state.
-Floor 5 of the package.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.axes import Axes
 
-from lmtutor import plots, text
+from lmtutor import plots
+from lmtutor.data import text
 from lmtutor.models.ngram import NgramModel
 
 

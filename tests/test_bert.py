@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from lmtutor import batches, pretrained, pretraining, text
 from lmtutor.exercises import pretrain
 from lmtutor.models import bert
-from lmtutor.pretraining import Collate, Stretch, pretraining_loss, stretches
 from lmtutor.runtime import CourseError
+from lmtutor.tasks.pretraining import Collate, Stretch, pretraining_loss, stretches
 
 VOCAB = 40
 SIZES = {"hidden_size": 24, "num_heads": 3, "num_layers": 2, "inner_size": 36, "max_length": 20, "dropout": 0.1}

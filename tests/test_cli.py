@@ -10,8 +10,9 @@ import time
 import nbformat
 import pytest
 
-from lmtutor import data, doctor, execute, runtime
-from lmtutor.cli import main
+from lmtutor import data, runtime
+from lmtutor.course import doctor, execute
+from lmtutor.course.cli import main
 from lmtutor.runtime import CourseError
 
 
@@ -248,7 +249,7 @@ def test_ctrl_c_ends_the_kernel_too(tmp_path):
         "import time; time.sleep(600)",
     )
     code = (
-        "import signal, sys, pathlib; from lmtutor import cli, execute; "
+        "import signal, sys, pathlib; from lmtutor.course import cli, execute; "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored where tests run in the background
         f"execute.folder = lambda: pathlib.Path({str(tmp_path / 'chapters')!r}); sys.exit(cli.main(['run']))"
     )

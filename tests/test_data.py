@@ -18,6 +18,7 @@ from complaints import complaint as complaint_of
 
 import lmtutor as lm
 from lmtutor import data, runtime
+from lmtutor.data import catalogue
 from lmtutor.runtime import CourseError
 
 # At least as many examples.
@@ -111,9 +112,9 @@ def test_every_embedded_file_is_in_the_list_of_checksums_and_right():
 
 
 def test_writing_the_checksums_again_changes_nothing(copied):
-    before = (copied / data.CHECKSUMS).read_bytes()
-    assert data.write_checksums() == copied / data.CHECKSUMS
-    assert (copied / data.CHECKSUMS).read_bytes() == before
+    before = (copied / catalogue.CHECKSUMS).read_bytes()
+    assert data.write_checksums() == copied / catalogue.CHECKSUMS
+    assert (copied / catalogue.CHECKSUMS).read_bytes() == before
 
 
 def test_every_corpus_has_its_card_and_maker():
@@ -137,7 +138,7 @@ def test_the_maker_makes_the_same_files_byte_for_byte(name, tmp_path):
     assert done.returncode == 0, done.stderr
     for split in SPLITS:
         again, file = folder / f"{split}.jsonl", source / f"{split}.jsonl"
-        assert data._sha256(again) == data._sha256(file), f"{name}/{split}.jsonl came out different"
+        assert catalogue._sha256(again) == catalogue._sha256(file), f"{name}/{split}.jsonl came out different"
     assert (folder / "CARD.md").read_bytes() == (source / "CARD.md").read_bytes(), "the numbers in the card are old"
 
 
@@ -160,13 +161,13 @@ def test_a_damaged_embedded_file_is_told_with_the_way_to_restore_it(copied, name
 
 
 def test_a_lost_list_of_checksums_is_told_with_the_way_to_restore_it(copied):
-    (copied / data.CHECKSUMS).unlink()
+    (copied / catalogue.CHECKSUMS).unlink()
     assert "data/SHA256SUMS is missing" in complaint("harbour")
 
 
 def test_a_file_that_the_list_of_checksums_does_not_know_is_not_trusted(copied):
-    lines = (copied / data.CHECKSUMS).read_text(encoding="utf-8").splitlines(keepends=True)
-    (copied / data.CHECKSUMS).write_text("".join(s for s in lines if "harbour/train" not in s), encoding="utf-8")
+    lines = (copied / catalogue.CHECKSUMS).read_text(encoding="utf-8").splitlines(keepends=True)
+    (copied / catalogue.CHECKSUMS).write_text("".join(s for s in lines if "harbour/train" not in s), encoding="utf-8")
     assert "data/harbour/train.jsonl is missing or damaged" in complaint("harbour")
 
 
@@ -541,7 +542,7 @@ def test_what_does_not_come_with_the_course_is_told_with_the_ways_to_get_it():
 
 def test_the_catalogue_has_a_row_a_set_and_says_where_each_can_be_had(local):
     (local / "wikitext2").mkdir()
-    table = data.catalogue()
+    table = data.overview()
     assert list(table.index) == list(data.CATALOGUE)
     assert table.loc["harbour", ["embedded", "local", "hub"]].tolist() == ["yes", "", ""]
     assert table.loc["wikitext2", ["embedded", "local", "hub"]].tolist() == ["", "found", "Salesforce/wikitext"]
@@ -578,7 +579,7 @@ def test_a_missing_file_is_named_with_its_possible_names(local):
 
 
 def test_a_set_that_has_no_local_form_is_told(local, monkeypatch):
-    monkeypatch.setitem(data.CATALOGUE, "far", data.Entry(about="", task="", hub={"path": "nobody/far"}))
+    monkeypatch.setitem(data.CATALOGUE, "far", catalogue.Entry(about="", task="", hub={"path": "nobody/far"}))
     assert "'far' cannot be read from a local folder; use LMTUTOR_SOURCE=hub" in complaint("far")
 
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmtutor import decoding
+from lmtutor.data.text import Vocabulary, words
 from lmtutor.models import gpt, transformer
 from lmtutor.models.cache import Cache
 from lmtutor.models.ngram import MLE, AddK, KneserNey, NgramCounts
 from lmtutor.runtime import CourseError
-from lmtutor.text import Vocabulary, words
 
 SENTENCES = [["the", "lamp", "is", "lit"], ["the", "ferry", "is", "late"], ["a", "lamp", "is", "a", "light"]]
 VOCABULARY = Vocabulary([["a", "b", "c"]])  # with the special tokens, six words

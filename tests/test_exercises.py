@@ -29,10 +29,10 @@ import wrong_answers_translate
 
 import lmtutor as lm
 from lmtutor import exercises, runtime
+from lmtutor.data.text import Vocabulary, byte_level_bpe
 from lmtutor.exercises import examine, progress_file
 from lmtutor.models.ngram import KneserNey, NgramCounts
 from lmtutor.runtime import CourseError
-from lmtutor.text import Vocabulary, byte_level_bpe
 
 NAMES = exercises.all_names()
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"

@@ -14,8 +14,8 @@ from nltk.util import everygrams
 from notebook_code import definitions
 
 from lmtutor import CourseError
+from lmtutor.data.text import Vocabulary
 from lmtutor.models import ngram
-from lmtutor.text import Vocabulary
 
 WORDS = ["the", "a", "lamp", "ferry", "is", "lit", "late", "and"]
 

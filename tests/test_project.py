@@ -1,4 +1,4 @@
-"""The project holds together: its lists of packages, its Makefile and README, its floors, its wheel."""
+"""The project holds together: its lists of packages, its Makefile and README, its rooms, its wheel."""
 
 import ast
 import re
@@ -22,17 +22,18 @@ from lmtutor import doctor
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-# A module imports from lower floors only. Within a folder of modules (models, exercises) they may import each other.
-# From below: the machine; files, words and numbers; corpora, models and how they are kept; what is done with them.
-FLOORS = {
-    6: ["cli"],
-    5: ["widgets", "exercises"],
-    4: ["plots", "doctor", "execute", "finetuning"],
-    3: ["training", "decoding", "metrics", "pretraining", "extraction"],
-    2: ["models", "data", "checkpoint", "pretrained", "tagging", "answering", "summaries"],
-    1: ["readers", "text", "batches", "results"],
-    0: ["runtime"],
-}
+# A room imports only from rooms that stand before it here; within a room modules may import each other.
+ROOMS = [
+    ["runtime"],
+    ["pretrained", "results", "plots"],
+    ["data"],
+    ["models"],
+    ["training"],
+    ["metrics", "decoding", "widgets"],
+    ["tasks"],
+    ["exercises"],
+    ["course"],
+]
 
 
 def names_of(requirements) -> set[str]:
@@ -136,7 +137,7 @@ def test_the_oldest_python_is_the_same_everywhere():
         assert said and {version.strip("()").replace(", ", ".") for version in said} == {oldest}, name
 
 
-# --- floors -----------------------------------------------------------------------------------------------------------
+# --- rooms ------------------------------------------------------------------------------------------------------------
 
 
 def imported_modules(source: str) -> set[str]:
@@ -164,45 +165,45 @@ def top_modules() -> set[str]:
     return {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
 
 
-def test_every_module_has_a_floor():
-    assert sorted(top_modules() - {"__init__"}) == sorted(name for names in FLOORS.values() for name in names)
+def test_every_module_has_a_room():
+    assert sorted(top_modules() - {"__init__"}) == sorted(name for names in ROOMS for name in names)
 
 
 def imports_from_above(folder: Path) -> list[str]:
-    """What modules of a package import that is neither on a floor below their own nor in their own folder."""
-    floor_of = {name: floor for floor, names in FLOORS.items() for name in names}
+    """What modules of a package import that is neither in a room below their own nor in their own room."""
+    height = {name: number for number, names in enumerate(ROOMS) for name in names}
     wrong = []
     for path in folder.rglob("*.py"):
         own = path.relative_to(folder).parts[0].removesuffix(".py")
-        if own == "__init__":  # it resolves names on first use, so it imports the lowest floor only
+        if own == "__init__":  # it resolves names on first use, so it imports the lowest room only
             allowed = {"runtime", ""}
         else:
-            allowed = {name for name, floor in floor_of.items() if floor < floor_of[own]} | {own}
+            allowed = {name for name in height if height[name] < height[own]} | {own}
         used = [m for m in imported_modules(path.read_text(encoding="utf-8")) if f"{m}.".startswith("lmtutor.")]
         wrong += [f"{path.name} imports {m}" for m in used if f"{m}.".split(".")[1] not in allowed]
     return wrong
 
 
-def test_modules_import_only_from_floors_below():
+def test_modules_import_only_from_rooms_below():
     assert imports_from_above(ROOT / "lmtutor") == []
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "from lmtutor import plots",
-        "import lmtutor.plots",
-        "from lmtutor.plots import bars",
+        "from lmtutor import widgets",
+        "import lmtutor.widgets",
+        "from lmtutor.widgets import explore",
         "from lmtutor.exercises.ngram import mle",
-        "import lmtutor as lm",  # lm.plots would be above, too
+        "import lmtutor as lm",  # lm.widgets would be above, too
         "from lmtutor import load",
-        "importlib.import_module('lmtutor.plots')",
+        "importlib.import_module('lmtutor.widgets')",
     ],
 )
 def test_an_import_from_above_is_found_also_within_a_function(tmp_path, line):
-    (tmp_path / "metrics.py").write_text(f"from lmtutor import text, tagging\n\ndef f():\n    {line}\n")
+    (tmp_path / "training.py").write_text(f"from lmtutor.data import text\n\ndef f():\n    {line}\n")
     (found,) = imports_from_above(tmp_path)
-    assert found.startswith("metrics.py imports lmtutor")
+    assert found.startswith("training.py imports lmtutor")
 
 
 def test_every_name_that_lmtutor_offers_exists():
@@ -210,8 +211,7 @@ def test_every_name_that_lmtutor_offers_exists():
 
     for name in lmtutor.__all__:
         assert getattr(lmtutor, name) is not None
-    inner = {"__init__", "cli", "execute", "checkpoint", "readers", "runtime"}  # notebooks have what these do elsewhere
-    assert set(lmtutor._MODULES) == top_modules() - inner
+    assert set(lmtutor._ROOMS) - {""} <= top_modules()
 
 
 @pytest.mark.slow

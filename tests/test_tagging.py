@@ -14,10 +14,10 @@ from seqeval.scheme import IOB2
 from transformers import AutoTokenizer, BertConfig, BertForQuestionAnswering, BertForTokenClassification
 
 from lmtutor import extraction, metrics, pretrained, tagging, training
-from lmtutor.batches import IGNORED, pad
+from lmtutor.data.batches import IGNORED, pad
 from lmtutor.models import bert, tagger
 from lmtutor.runtime import CourseError
-from lmtutor.tagging import Span
+from lmtutor.tasks.tagging import Span
 
 TAGS = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
@@ -56,7 +56,7 @@ def test_scores_of_any_tags_are_those_of_seqeval(seed, strict):
     truth, said = ([[rng.choice(TAGS) for _ in range(n)] for n in lengths] for _ in range(2))
     options = {"mode": "strict", "scheme": IOB2} if strict else {}
     theirs = [f(truth, said, zero_division=0, **options) for f in (precision_score, recall_score, f1_score)]
-    assert metrics.entity_scores(truth, said, strict)["all"] == pytest.approx(theirs)
+    assert tagging.entity_scores(truth, said, strict)["all"] == pytest.approx(theirs)
 
 
 def test_malformed_tags_begin_a_name_or_are_left_out():
@@ -82,11 +82,11 @@ def test_spans_that_bio_cannot_write_are_told(given, said):
 
 def test_scores_want_the_same_texts():
     with pytest.raises(CourseError, match="same texts"):
-        metrics.entity_scores([["O"]], [["O", "O"]])
+        tagging.entity_scores([["O"]], [["O", "O"]])
 
 
 def test_scores_without_any_name_are_zero():
-    assert metrics.entity_scores([["O"]], [["O"]]) == {"all": (0.0, 0.0, 0.0)}
+    assert tagging.entity_scores([["O"]], [["O"]]) == {"all": (0.0, 0.0, 0.0)}
 
 
 @pytest.mark.proof("11", "Viterbi search", "trying all legal sequences", "random scores", exact=True)

@@ -25,9 +25,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from lmtutor import runtime, training
+from lmtutor.data.text import Vocabulary
 from lmtutor.models.gpt import GPT, initialise, next_token_loss
 from lmtutor.runtime import CourseError
-from lmtutor.text import Vocabulary
+from lmtutor.training import loop
 
 VOCABULARY, PADDING = 11, 0
 NUMBERS = ["step", "epoch", "train_loss", "validation_loss", "tokens", "learning_rate"]  # columns that are no times
@@ -250,14 +251,14 @@ def loss_scaling(monkeypatch):
     and scaler, Accelerate's unscaling and skipping.
     """
     scaler = torch.amp.GradScaler("cpu")
-    plain = training._accelerator
+    plain = loop._accelerator
 
     def accelerator(*arguments):
         made = plain(*arguments)
         made.native_amp, made.scaler = True, scaler
         return made
 
-    monkeypatch.setattr(training, "_accelerator", accelerator)
+    monkeypatch.setattr(loop, "_accelerator", accelerator)
     use_precision(monkeypatch, "fp16")
     return scaler
 
@@ -785,8 +786,8 @@ def test_losses_read_late_as_on_a_gpu_give_the_same_run_and_also_catch_a_nan(mon
 
     expected, model = tiny_lm(dropout=0.2), tiny_lm(dropout=0.2)
     history = fit(expected, epochs=2, log_every=4)
-    plain = training._Run.__init__
-    monkeypatch.setattr(training._Run, "__init__", read_late)
+    plain = loop._Run.__init__
+    monkeypatch.setattr(loop._Run, "__init__", read_late)
     assert fit(model, epochs=2, log_every=4).train_loss.tolist() == pytest.approx(history.train_loss.tolist(), rel=1e-6)
     assert_same_weights(model, expected, **exactly())
     fit(tiny_lm(dropout=0.2), epochs=2, log_every=4, checkpoint=tmp_path, on_step=stop_at(7))
@@ -876,7 +877,7 @@ def run_script(folder, script, *commands):
     folder.joinpath("train.py").write_text(script)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LMTUTOR_")} | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join([str(Path(training.__file__).parents[1]), str(Path(__file__).parent)]),
+        "PYTHONPATH": os.pathsep.join([str(runtime.PACKAGE.parent), str(Path(__file__).parent)]),
         "OMP_NUM_THREADS": "1",
         "LMTUTOR_DEVICE": "cpu",
     }

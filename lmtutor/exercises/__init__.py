@@ -2,7 +2,6 @@
 
 Each module of this folder holds the exercises of one chapter in a dict `EXERCISES`; "ngram.add_k" is the exercise
 "add_k" of `lmtutor.exercises.ngram`. How an answer is examined is in `lmtutor.exercises.examine`.
-Floor 5 of the package.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 
 from lmtutor import metrics
+from lmtutor.data.text import Vocabulary
 from lmtutor.exercises.examine import Exercise, compare, same
 from lmtutor.models.ngram import KneserNey, NgramCounts
-from lmtutor.text import Vocabulary
 
 # A text small enough to count by hand.
 _PAIRS = Counter({("the", "cat"): 2, ("the", "dog"): 1, ("a", "cat"): 1, ("cat", "sat"): 2})

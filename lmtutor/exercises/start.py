@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lmtutor.data.text import words
 from lmtutor.exercises.examine import Exercise, compare
-from lmtutor.text import words
 
 
 def count_words(string: str) -> int:

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from lmtutor.data.text import byte_level_bpe
 from lmtutor.exercises.examine import Exercise, compare, same
-from lmtutor.text import byte_level_bpe
 
 
 def utf8(code_point: int) -> list[int]:

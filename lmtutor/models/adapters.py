@@ -3,7 +3,6 @@
 `add` puts a change into a model, `use` switches between several, `merge` folds one into the weights, `save` and `load`
 keep it in a file that knows the base it belongs to. Built in chapter 12. Works on any model whose layers are those of
 `lmtutor.models.transformer`; in a `BertClassifier` the head is no part of the base, and learns as well.
-Floor 2 of the package.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 A mask is boolean, True where a query may look, and broadcasts to [batch, heads, queries, keys]. A query that may look
 nowhere gets zeros, in the output and in the weights, and no NaN.
-Floor 2 of the package.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """BERT (Devlin et al., 2019): an encoder that sees both sides of each token, its pretraining tasks, and a classifier.
 
 Built in chapters 09 and 10. Folders hold a model as `transformers` writes it: config.json and model.safetensors.
-Floor 2 of the package.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lmtutor.batches import IGNORED
+from lmtutor.data.batches import IGNORED
 from lmtutor.models.attention import padding_mask
 from lmtutor.models.transformer import Stack
 from lmtutor.runtime import CourseError

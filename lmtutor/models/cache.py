@@ -1,7 +1,4 @@
-"""What a decoder has read already, so that each new token costs one step. Built in chapter 08.
-
-Floor 2 of the package.
-"""
+"""What a decoder has read already, so that each new token costs one step. Built in chapter 08."""
 
 from __future__ import annotations
 

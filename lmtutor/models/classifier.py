@@ -1,6 +1,6 @@
 """A text classifier that reads in both directions, and what training and asking any classifier of texts takes.
 
-Built and explained in chapter 04. Floor 2 of the package.
+Built and explained in chapter 04.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lmtutor import batches
+from lmtutor.data import batches
 from lmtutor.models import evaluating
 from lmtutor.runtime import CourseError
 

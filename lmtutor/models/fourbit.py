@@ -1,7 +1,6 @@
 """Four bits a weight (QLoRA, Dettmers et al., 2023): frozen matrices as numbers of sixteen levels, block by block.
 
 Plain torch, so it saves memory and no time; on a GPU the package bitsandbytes does the same fast. Built in chapter 12.
-Floor 2 of the package.
 """
 
 from __future__ import annotations

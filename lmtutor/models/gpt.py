@@ -1,7 +1,4 @@
-"""GPT-2 (Radford et al., 2019): a decoder that stands alone and writes on from what it has read. Built in chapter 08.
-
-Floor 2 of the package.
-"""
+"""GPT-2 (Radford et al., 2019): a decoder alone, which writes on from what it has read. Built in chapter 08."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lmtutor import batches
+from lmtutor.data import batches
 from lmtutor.models import evaluating
 from lmtutor.models.cache import Cache
 from lmtutor.models.transformer import Stack

@@ -6,8 +6,6 @@ their method `_combine`. All follow the same recursion from short to long contex
     p_0 = 1 / |V|,    p_k = combine(counts of the k-gram, counts of its context, p_{k-1}),
 
 which is how the chapter derives them. |V| counts every word that can come next: the vocabulary without <s>.
-
-Floor 2 of the package.
 """
 
 from __future__ import annotations
@@ -20,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmtutor.data.text import Vocabulary
 from lmtutor.runtime import CourseError
-from lmtutor.text import Vocabulary
 
 
 class Table(NamedTuple):

@@ -1,7 +1,6 @@
 """Where a token stands: sinusoids, rotations and ALiBi. Built in chapter 05.
 
 Learned positions are an nn.Embedding and need no code here.
-Floor 2 of the package.
 """
 
 from __future__ import annotations

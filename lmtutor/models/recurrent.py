@@ -1,6 +1,6 @@
 """Language models that read one token after the other: fixed window, RNN, GRU, LSTM.
 
-Built and explained in chapter 03. Floor 2 of the package.
+Built and explained in chapter 03.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lmtutor import batches
+from lmtutor.data import batches
+from lmtutor.data.text import Vocabulary, stream
 from lmtutor.models import evaluating
 from lmtutor.runtime import CourseError, choose
-from lmtutor.text import Vocabulary, stream
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 State = torch.Tensor | tuple[torch.Tensor, torch.Tensor]

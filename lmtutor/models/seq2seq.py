@@ -1,6 +1,6 @@
 """Recurrent translation with attention (Bahdanau et al., 2015; Luong et al., 2015), the Transformer's yardstick.
 
-Built in chapter 07. Floor 2 of the package.
+Built in chapter 07.
 """
 
 from __future__ import annotations

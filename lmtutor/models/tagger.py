@@ -1,6 +1,6 @@
 """Models that say something of each token, or of pairs of spans: taggers, pointers, relations.
 
-Built and explained in chapter 11. Floor 2 of the package.
+Built and explained in chapter 11.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lmtutor import batches
-from lmtutor.batches import IGNORED
+from lmtutor.data import batches
+from lmtutor.data.batches import IGNORED
 from lmtutor.models import bert as encoders
 from lmtutor.models import evaluating
 from lmtutor.models.bert import Bert, initialise

@@ -1,7 +1,6 @@
 """The Transformer (Vaswani et al., 2017): layers of attention and feed-forward networks, an encoder and a decoder.
 
 Built in chapter 06. `Layer` serves encoders, decoders, and decoders that stand alone (chapter 08).
-Floor 2 of the package.
 """
 
 from __future__ import annotations

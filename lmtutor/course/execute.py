@@ -1,7 +1,4 @@
-"""Run the chapters headless, as `lmtutor run` and `make run` do: executed copies, a log, and what each one cost.
-
-Floor 4 of the package.
-"""
+"""Run the chapters headless, as `lmtutor run` and `make run` do: executed copies, a log, and what each one cost."""
 
 from __future__ import annotations
 

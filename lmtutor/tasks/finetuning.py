@@ -1,6 +1,6 @@
 """Fine-tuning a BERT into a classifier of texts, and asking it: pieces, frozen layers, training, prediction.
 
-Built and explained in chapter 10. Floor 4 of the package.
+Built and explained in chapter 10.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 Built in chapter 09. `Stretches` are the examples, `Collate` makes batches of them, `pretraining_loss` is what training
 lowers.
-Floor 3 of the package.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from lmtutor import batches
+from lmtutor.data import batches
+from lmtutor.data.text import split_sentences
 from lmtutor.models.bert import PretrainingBert, mask_tokens, masked_loss
 from lmtutor.runtime import CourseError
-from lmtutor.text import split_sentences
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer

@@ -1,7 +1,4 @@
-"""Batches of sequences: padded, sorted by length, or cut out of parallel streams of one long text.
-
-Floor 1 of the package.
-"""
+"""Batches of sequences: padded, sorted by length, or cut out of parallel streams of one long text."""
 
 from __future__ import annotations
 

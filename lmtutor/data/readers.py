@@ -2,7 +2,6 @@
 
 `lmtutor.data` says which reader is whose. All raise a CourseError if a file is missing, cannot be read, or has a line
 that is not as it should be; its number is told.
-Floor 1 of the package.
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@ numbers the same however a batch is cut up, distributed or broken off:
   `collate`) on seed, step and process only. So no state of a random generator has to be kept.
 - A step changes the weights in one place, once its gradient is complete. Whatever happens before that (Ctrl-C, out of
   memory) drops the step as if it had never begun.
-
-Floor 3 of the package.
 """
 
 from __future__ import annotations
@@ -32,18 +30,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lmtutor import batches, runtime
-from lmtutor.checkpoint import CheckpointError, first_line, load_weights, read_state, saves, weights_for, write
+from lmtutor import runtime
+from lmtutor.data import batches
+from lmtutor.data.text import Vocabulary
 from lmtutor.runtime import CourseError
-from lmtutor.text import Vocabulary
+from lmtutor.training.checkpoint import CheckpointError, first_line, read_state, saves, weights_for, write
+from lmtutor.training.schedules import rise_and_fall
 
 if TYPE_CHECKING:
     import pandas
 
 # Reading a loss makes the program wait for the GPU, which is then idle until it gets new work.
 STEPS_PER_READ_ON_GPU = 10
-
-__all__ = ["CheckpointError", "InputError", "fit", "fit_by_length", "inverse_root", "load_weights", "rise_and_fall"]
 
 
 class InputError(CourseError, ValueError):
@@ -634,24 +632,6 @@ def _accelerator(log_with: Any, checkpoint: str | Path | None):
     if log_with:
         accelerator.init_trackers("lmtutor")
     return accelerator
-
-
-def inverse_root(optimizer: torch.optim.Optimizer, steps: int, share: float = 0.1) -> torch.optim.lr_scheduler.LambdaLR:
-    """The rate rises in a straight line for a share of the steps, then falls like 1 / sqrt(step).
-
-    Section 5.3 of Vaswani et al. (2017), but the top is the optimizer's own rate.
-    """
-    peak = max(1, round(share * steps))
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: min((done + 1) / peak, (peak / (done + 1)) ** 0.5))
-
-
-def rise_and_fall(
-    optimizer: torch.optim.Optimizer, steps: int, share: float = 0.1
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """The rate rises in a straight line for a share of the steps, then falls in one to 0 (Devlin et al., 2019)."""
-    up = max(1, int(share * steps))
-    fall = max(1, steps - up)
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: min((done + 1) / up, (steps - done) / fall))
 
 
 def _adamw(parameters: list) -> torch.optim.Optimizer:

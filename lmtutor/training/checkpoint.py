@@ -3,7 +3,6 @@
 A checkpoint folder holds one save, such as `save-000007`. The next one is written beside it under a name that does
 not count, and renamed once it is complete and on the disk. There is nothing between before and after a rename; only
 after it the old save goes.
-Floor 2 of the package.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from typing import Any
 
 import torch
 
+from lmtutor.data.text import Vocabulary
 from lmtutor.runtime import CourseError
-from lmtutor.text import Vocabulary
 
 
 class CheckpointError(CourseError):

@@ -1,6 +1,6 @@
 """Summaries made of a text's own sentences.
 
-Built and explained in chapter 11. Floor 2 of the package.
+Built and explained in chapter 11.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmtutor import text
+from lmtutor.data import text
 from lmtutor.runtime import CourseError
 
 

@@ -1,6 +1,6 @@
 """Answers that stand in a text: windows over a long text, the best legal span, a check of what is said to be an answer.
 
-Built and explained in chapter 11. Floor 2 of the package.
+Built and explained in chapter 11.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Naive Bayes, logistic regression and an LSTM on reviews, SST-2 and IMDB; naive Bayes on four of the 20 newsgroups.
 
-    python benchmarks/classification.py        the course's reviews
-    python benchmarks/classification.py real   SST-2, IMDB and the newsgroups (needs LMTUTOR_DATA_DIR or the hub)
+    python benchmarks/classifier.py        the course's reviews
+    python benchmarks/classifier.py real   SST-2, IMDB and the newsgroups (needs LMTUTOR_DATA_DIR or the hub)
 
 writes classification_reviews.json, ..._sst2, ..._imdb and ..._newsgroups.json into benchmarks/results. All of it runs
 on one thread. Settings are chosen on validation data; the test data are looked at once.
@@ -28,7 +28,7 @@ import lmtutor as lm
 from lmtutor import results, text, training
 from lmtutor.models import classifier
 
-REAL_COMMAND = "make scoreboard ONLY=classification"
+REAL_COMMAND = "make scoreboard ONLY=classifier"
 PACKAGES = ("torch", "scikit-learn", "numpy")
 SEEDS = (0, 1, 2)
 PUBLISHED = {
@@ -184,7 +184,7 @@ def sentiment(name: str) -> None:
                 if settings["last"]
                 else "."
             ),
-            command=REAL_COMMAND if name in REAL else "python benchmarks/classification.py",
+            command=REAL_COMMAND if name in REAL else "python benchmarks/classifier.py",
             packages=PACKAGES,
             scores=scores_of(name, rows, list(test)) if name in REAL else [],
             lstm=settings,

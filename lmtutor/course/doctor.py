@@ -1,7 +1,6 @@
 """Is this machine ready for the course? `lmtutor doctor` prints the checks, `table()` shows them in a notebook.
 
 What is measured is told in steps ("more than 10 GB"), so that the table of one machine stays the same from day to day.
-Floor 4 of the package.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The decoder-only model against `transformers.GPT2LMHeadModel` of the same weights: training, greedy and beam search.
 
-    make bench ONLY=generation
+    make bench ONLY=decoding
 
 Ours and theirs take turns, so that whatever else the machine does hits both. Where both write, the texts are compared:
 the speeds are those of the same work.
@@ -147,7 +147,7 @@ def main() -> None:
     turns = f"medians of {TURNS} runs taking turns"
     threads = f"{torch.get_num_threads()} thread(s), load {load:.1f} at the start."
     common = {
-        "command": "make bench ONLY=generation",
+        "command": "make bench ONLY=decoding",
         "packages": ("torch", "transformers"),
         "seconds": round(watch.seconds),
         "seed": 0,

@@ -4,7 +4,6 @@ Every data set is one entry of `CATALOGUE`. Columns: "text" for language modelli
 classification, one a language ("en", "de", "zh") or "text" and "english" or "translation" for translation; word pairs
 and word analogies have their own, and so have names ("tokens" and "tags"), answers (as SQuAD on the hub) and summaries
 ("text" and "summary"); embedded corpora add their ground truth.
-Floor 2 of the package.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmtutor import readers, runtime
-from lmtutor.readers import Rows
+from lmtutor import runtime
+from lmtutor.data import readers
+from lmtutor.data.readers import Rows
 from lmtutor.runtime import CourseError, choose
 
 if TYPE_CHECKING:  # datasets takes two seconds to import, so functions import it when they need it
@@ -85,7 +85,7 @@ def without_leaks(splits: DatasetDict, column: str = "text") -> DatasetDict:
     return datasets.DatasetDict({split: kept[split] for split in splits})
 
 
-def catalogue() -> pd.DataFrame:
+def overview() -> pd.DataFrame:
     """All data sets that `load` knows, what they are for, and from where each can be had: one row a set."""
     import pandas as pd
 

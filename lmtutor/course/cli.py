@@ -1,7 +1,6 @@
 """The command `lmtutor`: doctor, run, data, progress.
 
 A mistake of use is told in one sentence on stderr and ends with status 2; a check or a notebook that fails ends with 1.
-Floor 6 of the package.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from lmtutor.doctor import doctor
+    from lmtutor.course.doctor import doctor
 
     checks = doctor()
     width = max(len(c.check) for c in checks)
@@ -67,7 +66,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from lmtutor import execute
+    from lmtutor.course import execute
 
     profile = options.profile or os.environ.get("LMTUTOR_PROFILE") or "quick"
     outcomes = execute.run(execute.find(options.chapters), options.out, profile=profile, store=options.store)
@@ -78,7 +77,7 @@ def _data(options: argparse.Namespace) -> int:
     from lmtutor import data
 
     if not options.verify:
-        for name, row in data.catalogue().iterrows():
+        for name, row in data.overview().iterrows():
             places = [place for place in ("embedded", "local", "hub") if row[place]]
             print(f"{name:<16} {row['task']:<18}  {', '.join(places)}\n    {row['about']}")
         return 0

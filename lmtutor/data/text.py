@@ -1,7 +1,4 @@
-"""Text into sentences, words and ids.
-
-Floor 1 of the package.
-"""
+"""Text into sentences, words and ids."""
 
 from __future__ import annotations
 

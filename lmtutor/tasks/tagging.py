@@ -1,6 +1,6 @@
 """Names in a text as tags: spans to BIO tags and back, labels for pieces of words, the best legal sequence of tags.
 
-Built and explained in chapter 11. Floor 2 of the package.
+Built and explained in chapter 11.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmtutor import text as words_and_sentences
-from lmtutor.batches import IGNORED
+from lmtutor.data import text as words_and_sentences
+from lmtutor.data.batches import IGNORED
+from lmtutor.metrics import precision_recall_f1
 from lmtutor.runtime import CourseError
 
 OUTSIDE = "O"
@@ -178,4 +179,32 @@ def split(text: str, entities: Sequence[Mapping]) -> list[Sentence]:
         found.append(Sentence(sentence, start, spans, inside))
     if sum(len(sentence.spans) for sentence in found) != len(entities):
         raise CourseError("A name does not lie within one sentence of its text.")
+    return found
+
+
+def entity_scores(
+    truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], strict: bool = False
+) -> dict[str, tuple[float, float, float]]:
+    """Precision, recall and F1 of whole names: one counts if its start, its end and its type are all right.
+
+    Args:
+        truth, predicted: BIO tags of each text.
+        strict: see `spans_of`. Without, the same as `seqeval` by default.
+
+    Returns:
+        For each type that occurs, in alphabetical order, and for "all": (precision, recall, F1).
+
+    Raises:
+        CourseError: the two do not have as many texts, or a text not as many tags.
+    """
+    if [len(tags) for tags in truth] != [len(tags) for tags in predicted]:
+        raise CourseError("Truth and prediction need the same texts, with a tag for each place in both.")
+    sides = [
+        {(i, *span) for i, tags in enumerate(side) for span in spans_of(tags, strict)} for side in (truth, predicted)
+    ]
+    kinds = sorted({span[-1] for side in sides for span in side})
+    found = {}
+    for kind in [*kinds, "all"]:
+        wanted, proposed = ({span for span in side if kind in (span[-1], "all")} for side in sides)
+        found[kind] = precision_recall_f1(len(wanted & proposed), len(proposed), len(wanted))
     return found

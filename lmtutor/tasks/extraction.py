@@ -1,7 +1,4 @@
-"""What models that tag, relate and answer learn from, and asking them; what chapter 11 needs more than once.
-
-Floor 3 of the package.
-"""
+"""What models that tag, relate and answer learn from, and asking them; what chapter 11 needs more than once."""
 
 from __future__ import annotations
 
@@ -15,10 +12,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lmtutor import answering, batches, tagging
+from lmtutor.data import batches
+from lmtutor.data.text import words as words_of
 from lmtutor.models import evaluating, tagger
-from lmtutor.tagging import Sentence, Span
-from lmtutor.text import words as words_of
+from lmtutor.tasks import answering, tagging
+from lmtutor.tasks.tagging import Sentence, Span
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -1,0 +1,1 @@
+"""What runs the course outside its notebooks: the command line, the doctor, the headless execution."""

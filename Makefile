@@ -1,32 +1,38 @@
 # The commands of the course. `make` alone lists them. Everything is installed into .venv and nowhere else.
+# With make PYTHON=python3.12 that is .venv-3.12, so that several Pythons stand side by side.
 PYTHON ?= python3
 CH ?=
 PROFILE ?= $(or $(LMTUTOR_PROFILE),quick)
 ONLY ?=
 LAB ?=
 
-VENV := .venv
+VENV := .venv$(if $(filter-out file,$(origin PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null))
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check
-PINS := pyproject.toml constraints.txt
+CONSTRAINTS := constraints.txt
+INSTALL := $(PY) -m pip --disable-pip-version-check install $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 CODE := lmtutor tests tools benchmarks data
+
+# How `make test` compares what the notebooks print: word for word, or not at all (their assertions hold either way).
+COMPARE := --nbval
 
 # The stored outputs are those of the quick profile on the CPU with the embedded data, so they are compared with these.
 AS_STORED := LMTUTOR_PROFILE=quick LMTUTOR_SOURCE=embedded LMTUTOR_DATA_DIR= LMTUTOR_DEVICE=cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test run store format doctor proof bench scoreboard clean
+.PHONY: help venv lab test test-lowest canary run store format doctor proof bench scoreboard clean
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 venv: $(VENV)/venv.stamp ## make the virtual environment .venv, with nothing in it yet
 
 lab: $(VENV)/lab.stamp ## install the course if need be, and open JupyterLab on its chapters [LAB=--no-browser]
+	@[ "$$(id -u)" != 0 ] || case "$(LAB)" in *--allow-root*) ;; *) \
+	echo "You are root, for whom JupyterLab does not start unless you say: make lab LAB=--allow-root" ;; esac
 	@echo "Opening JupyterLab on chapters/ (this computer only; stop it with Ctrl-C) ..."
 	@cd chapters && ../$(PY) -m jupyterlab --ip=127.0.0.1 $(LAB)
 
-test: $(VENV)/test.stamp ## run everything that CI runs: style, tests, all notebooks
+test: $(VENV)/test.stamp ## run everything that CI runs: style, tests, all notebooks [PYTHON=python3.12]
 	@echo "Running style checks, tests, and every notebook against its stored output; nothing is downloaded ..."
 	@$(PY) -c "import kenlm" 2>/dev/null || echo "kenlm is not installed (see $(VENV)/kenlm.log): the tests that need it are skipped."
 	@failed=; home=$$(mktemp -d); trap 'rm -rf "$$home"' EXIT; \
@@ -37,12 +43,22 @@ test: $(VENV)/test.stamp ## run everything that CI runs: style, tests, all noteb
 	$(PY) -m ruff format --check . || failed="$$failed ruff-format"; \
 	echo; echo "== 3 of 4: pytest tests"; \
 	$(PY) -m pytest tests -rfEs || failed="$$failed tests"; \
-	echo; echo "== 4 of 4: pytest --nbval chapters"; \
+	echo; echo "== 4 of 4: pytest $(COMPARE) chapters"; \
 	unset MPLBACKEND; export $(AS_STORED) LMTUTOR_HOME="$$home"; \
-	$(PY) -m pytest --nbval chapters -p no:cacheprovider --nbval-cell-timeout=600 || failed="$$failed notebooks"; \
+	$(PY) -m pytest $(COMPARE) chapters -p no:cacheprovider --nbval-cell-timeout=600 || failed="$$failed notebooks"; \
 	echo; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; \
 	echo "All passed."
+
+# Other versions than the pinned ones print other last digits and other words, so their notebooks are not compared.
+test-lowest: ## the same with the lowest versions that pyproject.toml allows, in .venv-lowest
+	@$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt COMPARE=--nbval-lax
+
+canary: ## the same with the newest of everything, in a fresh .venv-canary: what will break, and which versions differ
+	@rm -rf .venv-canary
+	@$(MAKE) .venv-canary/test.stamp VENV=.venv-canary CONSTRAINTS=
+	@$(MAKE) doctor VENV=.venv-canary CONSTRAINTS= || true
+	@$(MAKE) test VENV=.venv-canary CONSTRAINTS= COMPARE=--nbval-lax
 
 run: $(VENV)/lab.stamp ## execute the chapters headless into runs/ [CH=01] [PROFILE=full]
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) headless (profile $(PROFILE)); copies and run.log go to runs/ ..."
@@ -74,30 +90,34 @@ scoreboard: $(VENV)/test.stamp ## what the models reach on real data: results/, 
 	@echo "Running $(if $(ONLY),$(ONLY),everything) on real data; all of it takes two cores 40 minutes ..."
 	@LMTUTOR_PROFILE=$(PROFILE) $(PY) benchmarks/run.py scoreboard $(ONLY)
 
-clean: ## delete runs/ and caches (delete .venv by hand to install afresh)
+clean: ## delete runs/ and caches (delete .venv* by hand to install afresh)
 	@echo "Deleting runs/, build/, dist/ and caches ..."
 	@rm -rf runs build dist .pytest_cache .ruff_cache .hypothesis tests/.hypothesis
 	@find $(CODE) chapters \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # --- installing ---------------------------------------------------------------------------------------------------
 
+FOR_LAB := .[lab,offline]
+FOR_TESTS := .[lab,offline,test]
+install = rm -f $(VENV)/pip.log; $(INSTALL) --log $(VENV)/pip.log -e "$(1)" || { $(PY) tools/installable.py $(VENV)/pip.log; exit 1; }
+
 $(VENV)/venv.stamp:
 	@echo "Making a virtual environment in $(VENV) with $(PYTHON) ..."
-	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or later, or say make PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is `$(PYTHON) -V 2>&1`, but the course needs 3.11 or later: say make PYTHON=python3.11, for example." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python, or say make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) tools/installable.py
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks venv or pip: install them (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 # A torch that is in .venv already and has the pinned version stays, whichever build it is.
-$(VENV)/lab.stamp: $(VENV)/venv.stamp $(PINS)
+$(VENV)/lab.stamp: $(VENV)/venv.stamp pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the course into $(VENV) (the first time this takes minutes) ..."
-	@$(PIP) install -c constraints.txt -e ".[lab,offline]"
+	@$(call install,$(FOR_LAB))
 	@$(PY) -m jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/lab.stamp
 	@echo "Installing what the tests need into $(VENV) ..."
-	@$(PIP) install -c constraints.txt -e ".[lab,offline,test]"
-	@$(PIP) install -c constraints.txt kenlm >$(VENV)/kenlm.log 2>&1 || true
+	@$(call install,$(FOR_TESTS))
+	@$(INSTALL) kenlm >$(VENV)/kenlm.log 2>&1 || true
 	@touch $@

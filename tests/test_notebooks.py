@@ -191,8 +191,8 @@ def definition(source: str, name: str) -> str:
     return ast.unparse(found[0])
 
 
-def load_tool():
-    spec = importlib.util.spec_from_file_location("format_notebooks", ROOT / "tools" / "format_notebooks.py")
+def load_tool(name="format_notebooks"):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     return tool

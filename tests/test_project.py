@@ -1,7 +1,9 @@
 """The project holds together: its lists of packages, its Makefile and README, its rooms, its wheel."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,10 +18,12 @@ from IPython.core.inputtransformer2 import TransformerManager
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from test_notebooks import load_tool
 
 from lmtutor import doctor
 
 ROOT = Path(__file__).resolve().parent.parent
+installable = load_tool("installable")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # A room imports only from rooms that stand before it here; within a room modules may import each other.
@@ -129,12 +133,114 @@ def test_what_lmtutor_and_the_notebooks_import_is_listed_and_nothing_else():
     assert listed - used.keys() == {"ipykernel"}  # which runs the notebooks
 
 
-def test_the_oldest_python_is_the_same_everywhere():
+def test_the_pythons_of_the_course_are_the_same_everywhere():
     oldest = re.fullmatch(r">=(\d+\.\d+)", PROJECT["requires-python"])[1]
-    assert ".".join(map(str, doctor.MINIMUM_PYTHON)) == oldest
-    for name in ("README.md", "Makefile"):
-        said = re.findall(r"\b3\.\d+\b|\(3, \d+\)", (ROOT / name).read_text(encoding="utf-8"))
-        assert said and {version.strip("()").replace(", ", ".") for version in said} == {oldest}, name
+    assert doctor.MINIMUM_PYTHON == installable.OLDEST == tuple(map(int, oldest.split(".")))
+    said = re.findall(r"Python (3\.\d+)(?: to (3\.\d+))?", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert said == [(oldest, installable.dotted(installable.NEWEST))]
+
+
+# --- installing -------------------------------------------------------------------------------------------------------
+
+LINUX = {"python": (3, 12), "system": "Linux", "machine": "x86_64", "release": (2, 36)}
+MAC = {"python": (3, 11), "system": "Darwin", "machine": "arm64", "release": (14, 5)}
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        LINUX,
+        LINUX | {"python": (3, 11), "release": (2, 28)},
+        LINUX | {"python": (3, 14), "machine": "aarch64"},
+        MAC,
+        MAC | {"release": None},  # it does not say which
+        {"python": (3, 13), "system": "Windows", "machine": "AMD64", "release": None},
+    ],
+)
+def test_where_the_pinned_torch_has_builds_nothing_is_said(machine):
+    assert installable.problem(**machine) is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "said", "advice"),
+    [
+        (LINUX | {"python": (3, 10)}, "This is Python 3.10, but the course needs Python 3.11 to 3.14,", "PYTHON="),
+        (LINUX | {"python": (3, 15)}, "This is Python 3.15, but the course needs Python 3.11 to 3.14,", "PYTHON="),
+        (LINUX | {"machine": "ppc64le"}, "no build for Linux on ppc64le", "Colab"),
+        (LINUX | {"release": (2, 17)}, "no build for glibc 2.17", "update the system"),
+        (LINUX | {"release": None}, "no build for a Linux without glibc", "Colab"),  # such as Alpine, with musl
+        (MAC | {"machine": "x86_64"}, "no build for Intel Macs", "Colab"),
+        (MAC | {"release": (13, 6)}, "no build for macOS 13", "update the system"),
+        (MAC | {"system": "FreeBSD", "machine": "amd64"}, "no build for FreeBSD on amd64", "Colab"),
+    ],
+)  # fmt: skip
+def test_where_it_has_none_one_sentence_says_what_is_and_what_to_do(machine, said, advice):
+    sentence = installable.problem(**machine)
+    assert said in sentence and advice in sentence and f"PyTorch {pinned()['torch']}" in sentence
+    assert sentence.endswith((".", "`.")) and "\n" not in sentence
+
+
+@pytest.fixture
+def pretended(tmp_path):
+    """A copy of what `make venv` needs, and a function that runs make there as on another machine."""
+    for name in ("Makefile", "constraints.txt", "tools/installable.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+
+    def make(*arguments: str, machine: str = "") -> subprocess.CompletedProcess:
+        (tmp_path / "sitecustomize.py").write_text(f"import platform, sys\n{machine}\n", encoding="utf-8")
+        environment = os.environ | {"PYTHONPATH": str(tmp_path), "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+        for name in ("PYTHON", "MAKEFLAGS", "MAKELEVEL"):
+            environment.pop(name, None)
+        command = ["make", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        ("sys.version_info = (3, 15, 0, 'final', 0)", "This is Python 3.15"),
+        ("platform.system, platform.machine = lambda: 'Darwin', lambda: 'x86_64'", "no build for Intel Macs"),
+        ("platform.libc_ver = lambda: ('glibc', '2.17')", "no build for glibc 2.17"),
+    ],
+)
+def test_make_says_it_before_it_makes_anything(pretended, tmp_path, machine, said):
+    done = pretended("lab", f"PYTHON={sys.executable}", machine=machine)
+    first, *rest = done.stderr.strip().splitlines()
+    assert done.returncode and said in first and [line for line in rest if not line.startswith("make")] == []
+    assert not list(tmp_path.glob(".venv*"))
+
+
+def test_another_python_gets_an_environment_of_its_own(pretended):
+    own = ".venv-" + ".".join(map(str, sys.version_info[:2]))
+    for arguments, folder in (([], ".venv"), ([f"PYTHON={sys.executable}"], own), (["VENV=elsewhere"], "elsewhere")):
+        assert f"python3 -m venv {folder}" in pretended("-n", "venv", *arguments).stdout.replace(
+            sys.executable, "python3"
+        )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("ERROR: No matching distribution found for torch", "has no PyTorch"),
+        ("    The user requested (constraint) torch==2.13.0", "has no PyTorch"),
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", "say the same again"),
+    ],
+)
+def test_after_a_failure_of_pip_its_log_is_read(tmp_path, said, expected):
+    (tmp_path / "pip.log").write_text(f"2026-01-01T00:00:00,000 {said}\n", encoding="utf-8")
+    assert expected in installable.failure(str(tmp_path / "pip.log"))
+
+
+def test_make_lab_ends_in_one_sentence_where_pip_finds_no_torch(pretended, tmp_path):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "venv.stamp").touch()
+    (tmp_path / "pip.sh").write_text('echo "ERROR: No matching distribution found for torch" > "$2"; exit 1', "utf-8")
+    done = pretended("lab", "INSTALL=sh pip.sh", f"PY={sys.executable}")  # called with --log and the log's path
+    assert done.returncode and "has no PyTorch" in done.stderr and "Opening JupyterLab" not in done.stdout
 
 
 # --- rooms ------------------------------------------------------------------------------------------------------------
@@ -232,12 +338,12 @@ def test_importing_lmtutor_costs_what_importing_torch_costs():
 
 
 def targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "chapters/SOURCES.md", ".ci/run"])
 def test_make_targets_that_are_named_exist(name):
-    named = set(re.findall(r"\bmake ([a-z]+)\b", " ".join(code_of(ROOT / name))))
+    named = set(re.findall(r"\bmake ([a-z-]+)\b", " ".join(code_of(ROOT / name))))
     assert named <= targets(), f"{name} names {named - targets()}"
 
 
@@ -267,7 +373,7 @@ def project_files() -> list[Path]:
         found = [ROOT / name for name in listed if name]
     except (OSError, subprocess.CalledProcessError):
         left = {
-            ".venv",
+            *(path.name for path in ROOT.glob(".venv*")),
             ".git",
             "runs",
             "__pycache__",

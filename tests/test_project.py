@@ -243,6 +243,20 @@ def test_make_lab_ends_in_one_sentence_where_pip_finds_no_torch(pretended, tmp_p
     assert done.returncode and "has no PyTorch" in done.stderr and "Opening JupyterLab" not in done.stdout
 
 
+def test_root_is_told_how_to_start_jupyterlab(pretended, tmp_path):
+    for folder in ("chapters", ".venv", "fake"):
+        (tmp_path / folder).mkdir()
+    for file in ("pyproject.toml", ".venv/venv.stamp", ".venv/lab.stamp"):
+        (tmp_path / file).touch()
+    for program, says in (("id", "echo $WHO"), ("python", "")):
+        (tmp_path / "fake" / program).write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
+        (tmp_path / "fake" / program).chmod(0o755)
+    found_first = f"PATH={tmp_path / 'fake'}:{os.environ['PATH']}"
+    for arguments, told in ((["WHO=0"], True), (["WHO=0", "LAB=--allow-root"], False), (["WHO=1000"], False)):
+        done = pretended("lab", "PY=fake/python", found_first, *arguments)
+        assert done.returncode == 0 and ("make lab LAB=--allow-root" in done.stdout) == told, arguments
+
+
 # --- rooms ------------------------------------------------------------------------------------------------------------
 
 

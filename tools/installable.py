@@ -40,7 +40,7 @@ def problem(python, system, machine, release):
     if not OLDEST <= python <= NEWEST:
         return (
             f"This is Python {dotted(python)}, but the course needs Python {dotted(OLDEST)} to {dotted(NEWEST)}, "
-            f"for which {torch} has builds: install one of them, and name it, as in `make lab PYTHON=python{dotted(OLDEST)}`."
+            f"for which {torch} has builds: install one of them, and name it: `make lab PYTHON=python{dotted(OLDEST)}`."
         )
     if machine not in MACHINES.get(system, ()):
         kind = f"Intel Macs ({machine})" if system == "Darwin" else f"{system} on {machine}"

@@ -146,7 +146,7 @@ class Experiment:
         """What one training gives: accuracy in %, forgetting in nats, and how much learned."""
         key = "-".join(map(str, [method, rate, seed, self.cfg.steps, *options.values()])) + ".json"
         if self.cache and (self.cache / key).exists():
-            return json.loads((self.cache / key).read_text())
+            return json.loads((self.cache / key).read_text(encoding="utf-8"))
         seed_everything(seed)
         model = bert.BertClassifier(bert.load(self.folder), self.cfg.labels)
         model = prepared(model, method, self.cfg.steps, **options)
@@ -161,7 +161,7 @@ class Experiment:
         print(key, found, flush=True)
         if self.cache:
             self.cache.mkdir(parents=True, exist_ok=True)
-            (self.cache / key).write_text(json.dumps(found))
+            (self.cache / key).write_text(json.dumps(found), encoding="utf-8")
         return found
 
     def guess_loss(self, encoder) -> float:
@@ -284,7 +284,7 @@ def cost(cfg, _) -> None:
         )
         steppers[title], learning = stepper(method, options)
         weights = {str(i): p.detach() for i, p in enumerate(learning)}
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             save_file(weights, Path(folder) / "w.safetensors")
             sizes[title] = (sum(map(torch.numel, learning)), (Path(folder) / "w.safetensors").stat().st_size)
     for indices in order:

@@ -269,7 +269,7 @@ def speed(cfg) -> None:
     logging.set_verbosity_error()
     rows, comparisons = [], []
     for name, size, turns in SPEED:
-        with tempfile.TemporaryDirectory() as out:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as out:
             works = {way: training_of(way, name, cfg, size, out) for way in (OURS, *SAMPLINGS)}
             taken = in_turns(works, turns)
         for way, seconds in taken.items():

@@ -110,7 +110,7 @@ def measure_kenlm() -> dict:
     model = ngram.KneserNey(ngram.NgramCounts(train, ORDER))
     config = kenlm.Config()
     config.show_progress, config.arpa_complain = False, kenlm.ARPALoadComplain.NONE
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         loaded = kenlm.Model(str(ngram.write_arpa(model, f"{folder}/model.arpa")), config)
     lines = [" ".join(s) for s in test]
     works = {"ours": lambda: model.probabilities(test), "KenLM": lambda: sum(loaded.score(line) for line in lines)}

@@ -78,7 +78,7 @@ def run(program: str, part: str, threads: int) -> dict:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     print(f"{name}: running; what it says goes to {log}", flush=True)
-    with Stopwatch() as watch, log.open("w") as file:
+    with Stopwatch() as watch, log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
     print(f"{name}: {'FAILED' if status else 'done'} after {watch.seconds / 60:.1f} min", flush=True)

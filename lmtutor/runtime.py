@@ -75,9 +75,10 @@ def setup(chapter: str | None = None, *, seed: int = 0, quiet: bool = False) -> 
     LMTUTOR_DATA_DIR (the folder of local data) and LMTUTOR_DEVICE (cpu, cuda, mps; chosen by itself when not set).
 
     Raises:
-        CourseError: a switch has a value that it does not know.
+        CourseError: a switch has a value that it does not know; or Keras was imported before, and not for PyTorch.
     """
     global _current
+    _keras_on_torch()
     _current = _from_environment(chapter, seed)
     seed_everything(seed)
     if _current.device.type == "cuda":
@@ -85,6 +86,17 @@ def setup(chapter: str | None = None, *, seed: int = 0, quiet: bool = False) -> 
     if not quiet:
         print(_current)
     return SimpleNamespace(**_current.numbers)
+
+
+def _keras_on_torch() -> None:
+    """Chapters compare Keras with PyTorch, so it has to compute with it; it asks once, when it is imported."""
+    os.environ["KERAS_BACKEND"] = "torch"
+    keras = sys.modules.get("keras")
+    if keras is not None and keras.backend.backend() != "torch":
+        raise CourseError(
+            f"Keras was imported before `lm.setup`, and computes with {keras.backend.backend()!r} instead of PyTorch: "
+            "restart the kernel (on Colab: Runtime → Restart session), and run the chapter from its first cell."
+        )
 
 
 def current() -> Runtime:

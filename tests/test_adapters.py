@@ -477,7 +477,7 @@ def test_the_fingerprint_is_the_base_s_and_nothing_else(tmp_path):
 
 
 def test_files_that_are_no_change_are_refused(tmp_path):
-    (tmp_path / "text").write_text("no tensors")
+    (tmp_path / "text").write_text("no tensors", encoding="utf-8")
     save_file({"x": torch.zeros(1)}, tmp_path / "other")
     with pytest.raises(CourseError, match="cannot be read"):
         adapters.load(made().bert, "task", tmp_path / "missing")

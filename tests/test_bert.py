@@ -142,9 +142,11 @@ def test_a_damaged_folder_is_told_in_a_sentence(folder, fault):
     elif fault == "cut short":
         weights.write_bytes(weights.read_bytes()[:-100])
     elif fault == "no json":
-        config.write_text("{")
+        config.write_text("{", encoding="utf-8")
     else:
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "gpt2"}))
+        config.write_text(
+            json.dumps(json.loads(config.read_text(encoding="utf-8")) | {"model_type": "gpt2"}), encoding="utf-8"
+        )
     with pytest.raises(CourseError, match="no BERT" if fault == "another kind" else "cannot be read"):
         bert.load(folder)
 

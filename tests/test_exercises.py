@@ -1050,7 +1050,7 @@ def test_a_second_damage_does_not_write_over_what_was_put_aside_first():
 
 @pytest.mark.parametrize("home", ["file", "file/below"])
 def test_a_home_that_cannot_be_written_is_told_in_one_sentence_and_stops_nothing(home, tmp_path, monkeypatch, capsys):
-    (tmp_path / "file").write_text("no folder")  # even root cannot make a folder inside a file
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")  # even root cannot make a folder inside a file
     monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / home))
     lm.check("ngram.mle", reference("ngram.mle"))
     right, complaint = capsys.readouterr().out.splitlines()
@@ -1058,7 +1058,7 @@ def test_a_home_that_cannot_be_written_is_told_in_one_sentence_and_stops_nothing
     assert complaint.startswith("(Progress is not saved: ") and str(tmp_path / home) in complaint
     assert "Set LMTUTOR_HOME to a folder that you can write." in complaint
     assert lm.progress().loc["01", "solved"] == 0
-    assert (tmp_path / "file").read_text() == "no folder"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "no folder"
 
 
 def test_a_reset_that_cannot_be_written_is_told_too(tmp_path, monkeypatch, capsys):

@@ -1,10 +1,13 @@
 """tools/format_notebooks.py: one form for notebooks and README, whatever they come from."""
 
 import json
+import sys
 
 import nbformat
 import pytest
 from test_notebooks import load_tool
+
+from lmtutor.course import hosted
 
 tool = load_tool()
 WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "", "version_major": 2, "version_minor": 0}}
@@ -29,10 +32,15 @@ def root(tmp_path):
         tmp_path,
         v.new_notebook(cells=cells, metadata={"editor": "x", "language_info": {"name": "python", "version": "3.11.7"}}),
     )
-    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/someone/course"\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nversion = "1.2.3"\n[project.urls]\nRepository = "https://github.com/someone/course"\n',
+        encoding="utf-8",
+    )
     (tmp_path / "README.md").write_text("# Course\n<!-- chapters -->old<!-- /chapters -->\nend\n", encoding="utf-8")
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
-    (tmp_path / "benchmarks" / "results" / "costs.json").write_text(json.dumps({"01_title": {"quick": COST}}))
+    (tmp_path / "benchmarks" / "results" / "costs.json").write_text(
+        json.dumps({"01_title": {"quick": COST}}), encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -87,8 +95,8 @@ def test_ids_come_from_content_and_survive_new_neighbours(root):
 def test_missing_cells_are_inserted_after_the_title_and_renewed_where_they_are(root):
     notebook = formatted(root)
     assert [cell.metadata.get("tags") for cell in notebook.cells[:3]] == [None, ["badge"], ["colab"]]
-    assert "/github/someone/course/blob/main/chapters/01_title.ipynb" in notebook.cells[1].source
-    assert "lmtutor @ git+https://github.com/someone/course" in notebook.cells[2].source
+    assert "/github/someone/course/blob/v1.2.3/chapters/01_title.ipynb" in notebook.cells[1].source
+    assert '"lmtutor @ git+https://github.com/someone/course@v1.2.3"' in notebook.cells[2].source
     notebook.cells[1].source = "edited"
     notebook.cells.append(notebook.cells.pop(2))
     write(root, notebook)
@@ -96,8 +104,41 @@ def test_missing_cells_are_inserted_after_the_title_and_renewed_where_they_are(r
     assert "someone/course" in again.cells[1].source and again.cells[-1].metadata.tags == ["colab"]
 
 
-def test_the_colab_cell_does_nothing_elsewhere(root, capsys):
-    exec(formatted(root).cells[2].source, {})
+def install_cell(root, monkeypatch, where, **kept):
+    """Run the Colab cell of a chapter that loads a model; returns what it ran, and what it asked of `hosted`."""
+    ran, asked = [], []
+    monkeypatch.setattr("subprocess.run", lambda command, **options: ran.append((command, options)))
+    monkeypatch.setattr(hosted, "prepare", lambda *args, **options: asked.append((*args, options)))
+    monkeypatch.delenv(hosted.KAGGLE, raising=False)
+    if where == "Colab":
+        monkeypatch.setitem(sys.modules, "google.colab", object())
+    elif where == "Kaggle":
+        monkeypatch.setenv(hosted.KAGGLE, "Interactive")
+    notebook = formatted(root)
+    notebook.cells.append(nbformat.v4.new_code_cell('pretrained.folder("minilm")\npretrained.folder(name)'))
+    write(root, notebook)
+    cell = formatted(root).cells[2].source
+    assert len(cell.splitlines()) <= 20
+    exec(cell.replace("DRIVE = False", "DRIVE = True") if kept else cell, {})
+    return ran, asked
+
+
+@pytest.mark.parametrize("where", ["Colab", "Kaggle"])
+def test_the_colab_cell_installs_this_release_and_the_models_of_its_chapter(root, monkeypatch, where):
+    ran, asked = install_cell(root, monkeypatch, where)
+    ((command, options),) = ran
+    assert command[1:4] == ["-m", "pip", "install"] and options == {"check": True}
+    assert command[-1] == "lmtutor @ git+https://github.com/someone/course@v1.2.3"
+    assert asked == [(["minilm"], {"keep_progress_on_drive": False})]
+
+
+def test_the_colab_cell_keeps_progress_if_the_learner_says_so(root, monkeypatch):
+    _, asked = install_cell(root, monkeypatch, "Colab", kept=True)
+    assert asked == [(["minilm"], {"keep_progress_on_drive": True})]
+
+
+def test_the_colab_cell_does_nothing_elsewhere(root, monkeypatch, capsys):
+    assert install_cell(root, monkeypatch, "at home") == ([], [])
     assert capsys.readouterr().out == ""
 
 
@@ -114,7 +155,7 @@ def test_a_chapter_that_was_not_measured_says_so(root):
 
 
 def test_a_mark_without_its_end_is_told(root):
-    (root / "README.md").write_text("<!-- chapters -->\n")
+    (root / "README.md").write_text("<!-- chapters -->\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="no <!-- /chapters -->"):
         tool.format_all(root, write=False)
 

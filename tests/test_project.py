@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
@@ -117,16 +118,12 @@ def test_the_readme_names_the_pinned_torch():
 
 
 def test_what_lmtutor_and_the_notebooks_import_is_listed_and_nothing_else():
-    sources = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "lmtutor").rglob("*.py")}
-    for path in sorted((ROOT / "chapters").glob("[0-9]*.ipynb")):
-        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-        plain = TransformerManager().transform_cell  # magics become calls
-        sources[path.name] = "\n".join(plain(cell.source) for cell in cells)
+    sources = {n: code for n, code in python_sources().items() if n.startswith("lmtutor/") or n.endswith(".ipynb")}
     used = {module.split(".")[0]: name for name, code in sources.items() for module in imported_modules(code)}
     used = {module: name for module, name in used.items() if module not in sys.stdlib_module_names}
     listed = {name.replace("-", "_").replace("scikit_learn", "sklearn") for name in names_of(PROJECT["dependencies"])}
     with_others = {"IPython", "jupyter_client", "packaging"}  # come with ipykernel, nbclient, matplotlib
-    tried = {"bitsandbytes", "kenlm", "torchtext"}  # chapters do without them
+    tried = {"bitsandbytes", "kenlm", "torchtext", "google"}  # chapters do without them; the last is Colab's
     assert {
         module: name for module, name in used.items() if module not in listed | with_others | tried | {"lmtutor"}
     } == {}
@@ -238,7 +235,9 @@ def test_make_lab_ends_in_one_sentence_where_pip_finds_no_torch(pretended, tmp_p
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "venv.stamp").touch()
-    (tmp_path / "pip.sh").write_text('echo "ERROR: No matching distribution found for torch" > "$2"; exit 1', "utf-8")
+    (tmp_path / "pip.sh").write_text(
+        'echo "ERROR: No matching distribution found for torch" > "$2"; exit 1', encoding="utf-8"
+    )
     done = pretended("lab", "INSTALL=sh pip.sh", f"PY={sys.executable}")  # called with --log and the log's path
     assert done.returncode and "has no PyTorch" in done.stderr and "Opening JupyterLab" not in done.stdout
 
@@ -321,7 +320,7 @@ def test_modules_import_only_from_rooms_below():
     ],
 )
 def test_an_import_from_above_is_found_also_within_a_function(tmp_path, line):
-    (tmp_path / "training.py").write_text(f"from lmtutor.data import text\n\ndef f():\n    {line}\n")
+    (tmp_path / "training.py").write_text(f"from lmtutor.data import text\n\ndef f():\n    {line}\n", encoding="utf-8")
     (found,) = imports_from_above(tmp_path)
     assert found.startswith("training.py imports lmtutor")
 
@@ -413,6 +412,51 @@ def test_no_file_knows_the_machine_on_which_it_was_written():
 
 def test_the_repository_stays_below_40_megabytes():
     assert sum(path.stat().st_size for path in project_files()) < 40e6
+
+
+def python_sources() -> dict[str, str]:
+    """All Python of the project: its files, and the code cells of each notebook as one text."""
+    sources = {str(p.relative_to(ROOT)): p.read_text(encoding="utf-8") for p in project_files() if p.suffix == ".py"}
+    plain = TransformerManager().transform_cell  # magics become calls
+    for path in sorted((ROOT / "chapters").glob("[0-9]*.ipynb")):
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        sources[path.name] = "\n".join(plain(cell.source) for cell in cells)
+    return sources
+
+
+def calls_without(source: str, fits: Callable[[ast.Call], bool], keyword: str) -> list[str]:
+    """The calls of a kind that lack a keyword argument."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and fits(node)]
+    return [ast.unparse(call) for call in calls if keyword not in [k.arg for k in call.keywords]]
+
+
+def opens_text(call: ast.Call) -> bool:
+    """open(...), path.open(...), path.read_text() or path.write_text(...), and not for bytes."""
+    name = ast.unparse(call.func)
+    method, of = name.rpartition(".")[2], name.rpartition(".")[0]
+    if method in ("read_text", "write_text"):
+        return bool(of) and of not in ("readers", "data.readers")
+    mode = call.args[:1] if of else call.args[1:2]
+    mode = [*mode, *(k.value for k in call.keywords if k.arg == "mode")]
+    binary = any(isinstance(m, ast.Constant) and "b" in str(m.value) for m in mode)
+    return method == "open" and of not in ("os", "gzip", "zipfile", "tarfile", "Image", "webbrowser") and not binary
+
+
+def test_text_files_are_opened_as_utf_8():
+    """Windows would take its own code page."""
+    found = {name: calls_without(source, opens_text, "encoding") for name, source in python_sources().items()}
+    assert {name: calls for name, calls in found.items() if calls} == {}
+
+
+def test_temporary_folders_may_hold_files_that_are_still_mapped():
+    """Windows cannot delete what a model loaded from there still maps into memory, and it need not be told."""
+
+    def makes_folder(call: ast.Call) -> bool:
+        return ast.unparse(call.func).endswith("TemporaryDirectory")
+
+    sources = python_sources().items()
+    found = {name: calls_without(source, makes_folder, "ignore_cleanup_errors") for name, source in sources}
+    assert {name: calls for name, calls in found.items() if calls} == {}
 
 
 def test_ci_runs_make_test_and_nothing_else_of_its_own():

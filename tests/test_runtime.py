@@ -1,8 +1,12 @@
 """The switches, seeds, folders and errors that every notebook starts from."""
 
+import os
 import random
+import sys
 import time
 import tomllib
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy
 import psutil
@@ -120,6 +124,21 @@ def test_setup_seeds_python_numpy_and_torch():
     first, again, other = draw(4), draw(4), draw(5)
     assert first == again
     assert all(a != b for a, b in zip(first, other, strict=True))
+
+
+def test_setup_has_keras_compute_with_torch(monkeypatch):
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    lm.setup(quiet=True)
+    assert os.environ["KERAS_BACKEND"] == "torch"
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow"])
+def test_a_keras_that_was_imported_before_and_computes_with_something_else_is_told(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(backend=SimpleNamespace(backend=lambda: name)))
+    told = nullcontext() if name == "torch" else pytest.raises(CourseError, match="'tensorflow'.*restart the kernel")
+    with told:
+        lm.setup(quiet=True)
 
 
 def test_current_without_setup_comes_from_the_environment(monkeypatch):

@@ -460,7 +460,7 @@ def test_early_stopping_remembers_the_best_weights_across_a_break(tmp_path):
 
 
 def test_checkpoint_is_one_save_of_safetensors_and_a_harmless_pickle(tmp_path):
-    (tmp_path / "mine.txt").write_text("not a checkpoint")
+    (tmp_path / "mine.txt").write_text("not a checkpoint", encoding="utf-8")
     model = tiny_lm()
     fit(model, epochs=2, checkpoint=tmp_path)
     (save,) = tmp_path.glob("save-*")
@@ -874,7 +874,7 @@ if PartialState().is_main_process:
 
 def run_script(folder, script, *commands):
     """Write the script to train.py and start the commands, all at once."""
-    folder.joinpath("train.py").write_text(script)
+    folder.joinpath("train.py").write_text(script, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LMTUTOR_")} | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(runtime.PACKAGE.parent), str(Path(__file__).parent)]),
@@ -910,7 +910,7 @@ def test_two_machines_give_the_numbers_of_one(tmp_path):
         assert there in command
         command = command.replace(there, here)
     run_script(tmp_path, UNEVEN, command, command.replace("--machine_rank 0", "--machine_rank 1"))
-    two = json.loads(tmp_path.joinpath("result.json").read_text())
+    two = json.loads(tmp_path.joinpath("result.json").read_text(encoding="utf-8"))
     assert two["processes"] == 2
     model = tiny_lm()
     one = fit(model, epochs=3, batch_size=8, validation=VALIDATION, optimizer=SGD, train=TRAIN[:17])
@@ -926,7 +926,7 @@ def by_the_launcher(folder):
 
 
 def in_a_notebook(folder):
-    folder.joinpath("train.py").write_text(CHAPTER_08)
+    folder.joinpath("train.py").write_text(CHAPTER_08, encoding="utf-8")
     code = "\n".join(re.findall(r"`([^`]+)`", shown(r"\| a notebook \| (.*) \|")))
     assert "num_processes=2" in code
     code = code.replace("num_processes=2", f"args=(6,), num_processes=2, use_port={free_port()}")

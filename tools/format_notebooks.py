@@ -4,9 +4,9 @@
 
 - Each notebook in chapters/: stable ids of cells and widgets, metadata that says something to a reader and no other,
   execution counts in order; executing a notebook twice gives the same file.
-- What is made from elsewhere: the Colab badge and the Colab cell (from the address in pyproject.toml), the costs in the
-  opening cell and the README's table of chapters (from benchmarks/results/costs.json), the README's result tables, and
-  its picture, chapters/readme.png (from the cell tagged "readme-picture").
+- What is made from elsewhere: the Colab badge and the Colab cell (from the address and the version in pyproject.toml),
+  the costs in the opening cell and the README's table of chapters (from benchmarks/results/costs.json), the README's
+  result tables, and its picture, chapters/readme.png (from the cell tagged "readme-picture").
 
 With --check nothing is written; the files that would change are named, and the status is 1 if there are any.
 """
@@ -80,15 +80,9 @@ def format_notebook(path: Path, root: Path) -> str:
 
 def insert_made_cells(notebook: NotebookNode, name: str, root: Path) -> None:
     """Renew the badge, the Colab cell and the costs; the cells come after the title cell if they are missing."""
-    repository = address(root)
     made = {
-        "badge": nbformat.v4.new_markdown_cell(badge(repository, name)),
-        "colab": nbformat.v4.new_code_cell(
-            "import subprocess\nimport sys\n\n"
-            'if "google.colab" in sys.modules:  # on Colab, install the course; elsewhere do nothing\n'
-            '    install = [sys.executable, "-m", "pip", "install", "--quiet"]\n'
-            f'    subprocess.run([*install, "lmtutor @ git+{repository}"], check=True)'
-        ),
+        "badge": nbformat.v4.new_markdown_cell(badge(root, name)),
+        "colab": nbformat.v4.new_code_cell(install_cell(address(root), release(root), models_of(notebook))),
     }
     for place, (tag, new) in enumerate(made.items(), start=1):
         old = next((cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])), None)
@@ -99,6 +93,33 @@ def insert_made_cells(notebook: NotebookNode, name: str, root: Path) -> None:
             old.source = new.source
     opening = notebook.cells[0]
     opening.source = between(opening.source, "costs", lambda: cost_line(costs(root).get(name, {})))
+
+
+INSTALL = """\
+KEEP_PROGRESS_ON_DRIVE = False  # True: on Colab, your Google Drive remembers which exercises you solved
+
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:  # install the course; elsewhere do nothing
+    course = "lmtutor @ git+{repository}@{release}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", course], check=True)
+
+    from lmtutor.course import hosted
+
+    hosted.prepare({models}, keep_progress_on_drive=KEEP_PROGRESS_ON_DRIVE)"""
+
+
+def install_cell(repository: str, release: str, models: list[str]) -> str:
+    """The cell that makes a machine of Colab or Kaggle ready: the release of this notebook, and its models."""
+    return INSTALL.format(repository=repository, release=release, models=json.dumps(models))
+
+
+def models_of(notebook: NotebookNode) -> list[str]:
+    """The pretrained models that a notebook loads."""
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return sorted(set(re.findall(r"\bpretrained\.folder\(\"(\w+)\"\)", code)))
 
 
 def normalise(notebook: NotebookNode) -> None:
@@ -203,7 +224,7 @@ def chapter_table(root: Path) -> str:
         title, teaches = opening(nbformat.read(path, as_version=4).cells[0].source)
         cost = costs(root).get(path.stem, {}).get("quick")
         spent = f"{_duration(cost['seconds'])}, {_memory(cost['peak_memory_mb'])}" if cost else "not measured"
-        rows.append(f"| [{title}](chapters/{path.name}) | {teaches} | {spent} | {badge(address(root), path.stem)} |")
+        rows.append(f"| [{title}](chapters/{path.name}) | {teaches} | {spent} | {badge(root, path.stem)} |")
     return "\n".join(rows)
 
 
@@ -234,16 +255,24 @@ def between(text: str, name: str, make: Callable[[], str]) -> str:
     return before + start + make() + end + rest.partition(end)[2]
 
 
+def project(root: Path) -> dict:
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
 def address(root: Path) -> str:
     """The repository's public address, from pyproject.toml."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project["urls"]["Repository"].rstrip("/").removesuffix(".git")
+    return project(root)["urls"]["Repository"].rstrip("/").removesuffix(".git")
 
 
-def badge(repository: str, name: str) -> str:
-    """Markdown of the badge that opens a chapter on Colab."""
-    path = repository.removeprefix("https://github.com/")
-    return f"[![Open In Colab]({BADGE})]({COLAB}/{path}/blob/main/chapters/{name}.ipynb)"
+def release(root: Path) -> str:
+    """The tag of this version. Notebooks install it, so that a copy kept for months still meets its own package."""
+    return f"v{project(root)['version']}"
+
+
+def badge(root: Path, name: str) -> str:
+    """Markdown of the badge that opens a chapter of this version on Colab."""
+    path = address(root).removeprefix("https://github.com/")
+    return f"[![Open In Colab]({BADGE})]({COLAB}/{path}/blob/{release(root)}/chapters/{name}.ipynb)"
 
 
 def costs(root: Path) -> dict:

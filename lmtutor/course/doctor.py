@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def doctor() -> list[Check]:
     return [
         _python(),
         *_packages(),
+        *torchao(),
         _kernel(),
         _switches(),
         _device(),
@@ -80,6 +82,20 @@ def _packages() -> list[Check]:
             rows.append(Check(name, "warn", found, f"Tested was {tested[name]}; `make lab` installs it."))
     said = f"all {len(names)} as tested" if tested else f"all {len(names)} there"
     return rows or [Check("packages", "ok", said)]
+
+
+def torchao() -> list[Check]:
+    """peft stops at a torchao that is older than it wants (Colab and Kaggle bring one), though the course uses none."""
+    if find_spec("torchao") is None:
+        return []
+    from peft.import_utils import is_torchao_available
+
+    try:
+        is_torchao_available()
+    except ImportError:
+        advice = "peft wants a newer one, and the course none at all: run `pip uninstall torchao`."
+        return [Check("torchao", "fail", version("torchao"), advice)]
+    return []
 
 
 def dependencies() -> list[str]:

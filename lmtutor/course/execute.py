@@ -90,7 +90,7 @@ def run(notebooks: Sequence[Path], out: Path, *, profile: str, store: bool = Fal
             f"{str(out)!r} cannot be written ({error.strerror}): choose another folder with --out."
         ) from None
 
-    with log, tempfile.TemporaryDirectory() as home:
+    with log, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         environment["LMTUTOR_HOME"] = home
 
         def tell(line: str, details: str = "") -> None:

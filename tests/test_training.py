@@ -251,14 +251,14 @@ def loss_scaling(monkeypatch):
     and scaler, Accelerate's unscaling and skipping.
     """
     scaler = torch.amp.GradScaler("cpu")
-    plain = loop._accelerator
+    plain = loop.make_accelerator
 
     def accelerator(*arguments):
         made = plain(*arguments)
         made.native_amp, made.scaler = True, scaler
         return made
 
-    monkeypatch.setattr(loop, "_accelerator", accelerator)
+    monkeypatch.setattr(loop, "make_accelerator", accelerator)
     use_precision(monkeypatch, "fp16")
     return scaler
 
@@ -782,7 +782,7 @@ def test_losses_read_late_as_on_a_gpu_give_the_same_run_and_also_catch_a_nan(mon
 
     def read_late(run, *arguments):
         plain(run, *arguments)
-        run.steps_per_read = 3
+        run.parts.readings.every = 3
 
     expected, model = tiny_lm(dropout=0.2), tiny_lm(dropout=0.2)
     history = fit(expected, epochs=2, log_every=4)

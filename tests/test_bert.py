@@ -325,34 +325,6 @@ def test_minilm_gives_the_vectors_of_transformers(minilm):
     torch.testing.assert_close(ours[there], theirs.last_hidden_state[there], rtol=0, atol=1e-5)
 
 
-def test_weights_with_another_checksum_are_refused(minilm, tmp_path, monkeypatch):
-    shutil.copytree(minilm, tmp_path / "model")
-    weights = tmp_path / "model" / pretrained.WEIGHTS
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00\x00")
-    known = pretrained.MODELS["minilm"]
-    monkeypatch.setattr(pretrained.runtime, "share", lambda _: tmp_path)
-    copy = pretrained.Model(about="", sha256=known.sha256, embedded="model")
-    monkeypatch.setitem(pretrained.MODELS, "minilm", copy)
-    with pytest.raises(CourseError, match="damaged or not the known ones"):
-        pretrained.folder("minilm")
-
-
-def test_a_model_that_is_nowhere_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
-    monkeypatch.setattr("huggingface_hub.snapshot_download", _no_network)
-    with pytest.raises(CourseError, match=r"lmtutor\[offline\]"):
-        pretrained.folder("minilm")
-
-
-def _no_network(*_, **__):
-    raise OSError("no network")
-
-
-def test_an_unknown_model_suggests_the_nearest():
-    with pytest.raises(CourseError, match="did you mean 'minilm'"):
-        pretrained.folder("minilmm")
-
-
 # --- what the notebook builds and the package does not have -----------------------------------------------------------
 
 

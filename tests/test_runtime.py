@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 import sys
 import time
 import tomllib
@@ -286,3 +287,19 @@ def test_every_public_name_of_the_package_is_there_and_others_are_not():
     assert set(lm.__all__) <= set(dir(lm))
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         _ = lm.lod
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks GNU's OpenMP, which torch brings on Linux")
+@pytest.mark.parametrize("chosen, expected", [(None, "PASSIVE"), ("active", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_learner_says_otherwise(chosen, expected):
+    """OpenMP itself tells what it has read, when torch loads it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
+    environment |= {"OMP_DISPLAY_ENV": "true", "PYTHONPATH": str(runtime.PACKAGE.parent)}
+    if chosen:
+        environment["OMP_WAIT_POLICY"] = chosen
+    done = subprocess.run([sys.executable, "-c", "import lmtutor"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert f"OMP_WAIT_POLICY = '{expected}'" in done.stderr

@@ -49,6 +49,7 @@ def doctor() -> list[Check]:
         _memory(),
         _disk(),
         _data(),
+        *_models(),
         _home(),
     ]
 
@@ -197,6 +198,21 @@ def _data() -> Check:
     if bad:
         return Check("embedded data", "fail", f"missing or damaged: {', '.join(bad)}", advice)
     return Check("embedded data", "ok", f"{len(files)} files, checksums right")
+
+
+def _models() -> list[Check]:
+    """A row for each pretrained model that comes in a package."""
+    from lmtutor import pretrained
+
+    rows = []
+    for name, model in pretrained.MODELS.items():
+        if not model.package:
+            continue
+        if problem := pretrained.package_problem(name):
+            rows.append(Check(name, "warn", problem, f"The chapters that use it need it: run `{model.install}`."))
+        else:
+            rows.append(Check(name, "ok", "its package is there"))
+    return rows
 
 
 def _home() -> Check:

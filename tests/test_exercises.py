@@ -22,16 +22,16 @@ import wrong_answers_classify
 import wrong_answers_extract
 import wrong_answers_finetune
 import wrong_answers_generate
+import wrong_answers_ngram
 import wrong_answers_pretrain
 import wrong_answers_recurrent
+import wrong_answers_tokens
 import wrong_answers_transformer
 import wrong_answers_translate
 
 import lmtutor as lm
 from lmtutor import exercises, runtime
-from lmtutor.data.text import Vocabulary, byte_level_bpe
 from lmtutor.exercises import examine, progress_file
-from lmtutor.models.ngram import KneserNey, NgramCounts
 from lmtutor.runtime import CourseError
 
 NAMES = exercises.all_names()
@@ -51,377 +51,22 @@ def inside(name):
 
 # --- plausible wrong answers ------------------------------------------------------------------------------------------
 
-
-def followers(pairs, history):
-    return {second: count for (first, second), count in pairs.items() if first == history}
-
-
-def continuation(pairs, word):
-    return sum(second == word for _, second in pairs) / len(pairs)
-
-
-def unigram(pairs, word):
-    return sum(count for (_, second), count in pairs.items() if second == word) / sum(pairs.values())
-
-
-def kneser_ney_with(freed=None, lower=continuation, clip=True, unseen=None):
-    """Kneser-Ney with one thing done differently."""
-
-    def kneser_ney(pairs, history, word, discount):
-        after = followers(pairs, history)
-        if not after:
-            return lower(pairs, word) if unseen is None else unseen
-        total = sum(after.values())
-        seen = after.get(word, 0) - discount
-        share = freed(after, total, discount) if freed else discount * len(after) / total
-        return (max(seen, 0) if clip else seen) / total + share * lower(pairs, word)
-
-    return kneser_ney
-
-
-def curve_with(
-    text=lambda train, size: train[:size], vocabulary=None, test=None, end=math.exp, order=lambda order: order
+WRONG = {}
+for module in (
+    wrong_answers_ngram,
+    wrong_answers_tokens,
+    wrong_answers_recurrent,
+    wrong_answers_classify,
+    wrong_answers_attention,
+    wrong_answers_transformer,
+    wrong_answers_translate,
+    wrong_answers_generate,
+    wrong_answers_pretrain,
+    wrong_answers_finetune,
+    wrong_answers_extract,
+    wrong_answers_adapt,
 ):
-    """The learning curve with one thing done differently."""
-
-    def learning_curve(train, test_sentences, n, sizes, given):
-        curve = []
-        for size in sizes:
-            part = text(train, size)
-            counts = NgramCounts(part, order(n), vocabulary(part) if vocabulary else given)
-            scored = test(train, test_sentences) if test else test_sentences
-            curve.append(end(-np.log(KneserNey(counts).probabilities(scored)).mean()))
-        return curve
-
-    return learning_curve
-
-
-def em_with(shares=None, normalise=None, average=None):
-    """EM with one thing done differently."""
-
-    def em_step(weights, components):
-        w, c = np.array(weights)[:, None], np.array(components)
-        joint = shares(w, c) if shares else w * c
-        normal = normalise(joint) if normalise else joint / joint.sum(axis=0)
-        return (average(normal) if average else normal.mean(axis=1)).tolist()
-
-    return em_step
-
-
-def hard_em(weights, components):
-    joint = np.array(weights)[:, None] * np.array(components)
-    return (np.bincount(joint.argmax(axis=0), minlength=len(weights)) / joint.shape[1]).tolist()
-
-
-def product_perplexity(probabilities):
-    product = 1.0
-    for p in probabilities:
-        product *= p
-    return product ** (-1 / len(probabilities)) if product else math.inf
-
-
-def utf8_with(bits=lambda x: [x >> 12, x >> 6, x], masks=(0xE0, 0x80, 0x80)):
-    """UTF-8 with one thing done differently where three bytes are needed; right everywhere else."""
-
-    def utf8(code_point):
-        if not 0x800 <= code_point < 0x10000:
-            return list(chr(code_point).encode())
-        return [mask | part & 0x3F for mask, part in zip(masks, bits(code_point), strict=True)]
-
-    return utf8
-
-
-def merge_with(step=2, most=10**9, keep=False, pair=lambda pair: pair):
-    """A merge with one thing done differently."""
-
-    def merge(ids, wanted, new):
-        merged, i = [], 0
-        while i < len(ids):
-            if tuple(ids[i : i + 2]) == tuple(pair(wanted)) and merged.count(new) < most:
-                merged += [new, ids[i + 1]] if keep else [new]
-                i += step
-            else:
-                merged.append(ids[i])
-                i += 1
-        return merged
-
-    return merge
-
-
-def lookup_gradient_with(add=lambda gradient, ids, upstream: np.add.at(gradient, ids, upstream), end=lambda g, ids: g):
-    """The gradient of a look-up with one thing done differently."""
-
-    def lookup_gradient(ids, upstream, vocabulary_size):
-        gradient = np.zeros((vocabulary_size, len(upstream[0])))
-        add(gradient, list(ids), np.array(upstream))
-        return end(gradient, ids).tolist()
-
-    return lookup_gradient
-
-
-def overwrite(gradient, ids, upstream):
-    gradient[ids] = upstream
-
-
-def ppmi_with(joint=lambda c: c / c.sum(), end=lambda x: np.where(x > 0, x, 0), log=np.log, independent=None):
-    """PPMI with one thing done differently."""
-
-    def ppmi(counts):
-        p = joint(np.array(counts, dtype=float))
-        chance = independent(p) if independent else p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return end(log(p / chance)).tolist()
-
-    return ppmi
-
-
-def ranks_in_order(values):
-    return np.argsort(np.argsort(values, kind="stable"), kind="stable")
-
-
-def by_differences(first, second):
-    differences = ranks_in_order(first) - ranks_in_order(second)
-    return 1 - 6 * (differences**2).sum() / (len(first) * (len(first) ** 2 - 1))
-
-
-def kendall(first, second):
-    pairs = [(i, j) for i in range(len(first)) for j in range(i)]
-    return np.mean([np.sign((first[i] - first[j]) * (second[i] - second[j])) for i, j in pairs])
-
-
-def token_curve(learned=lambda train, test: train, measured=lambda train, test: test, one=None, ratio=None):
-    """Characters a token with one thing done differently."""
-
-    def characters_per_token(train, test, sizes):
-        found = []
-        for size in sizes:
-            tokenizer = byte_level_bpe(learned(train, test), max(sizes) if one else size)
-            pairs = [(t, len(tokenizer.encode(t).ids)) for t in measured(train, test)]
-            whole = sum(len(t) for t, _ in pairs) / sum(n for _, n in pairs)
-            found.append(ratio(pairs) if ratio else whole)
-        return found
-
-    return characters_per_token
-
-
-WRONG = {
-    "start.count_words": {
-        "characters": lambda text: len(text),
-        "blanks plus one": lambda text: text.count(" ") + 1,
-        "split at single blanks": lambda text: len(text.split(" ")),
-        "different words": lambda text: len(set(text.split())),
-        "words and marks": lambda text: len(lm.text.words(text)),
-        "the words, not their number": lambda text: text.split(),
-        "the number as a string": lambda text: str(len(text.split())),
-    },
-    "ngram.log_probability": {
-        "product": lambda probabilities: math.prod(probabilities),
-        "logarithm of the product": lambda probabilities: math.log(math.prod(probabilities)),
-        "logarithm of 0": lambda probabilities: math.log(p) if (p := math.prod(probabilities)) else -math.inf,
-        "base 2": lambda probabilities: sum(math.log2(p) for p in probabilities),
-        "base 10": lambda probabilities: sum(math.log10(p) for p in probabilities),
-        "mean": lambda probabilities: sum(math.log(p) for p in probabilities) / len(probabilities),
-        "minus": lambda probabilities: -sum(math.log(p) for p in probabilities),
-        "logarithm of the sum": lambda probabilities: math.log(sum(probabilities)),
-        "a list": lambda probabilities: [math.log(p) for p in probabilities],
-    },
-    "ngram.mle": {
-        "joint probability": lambda pairs, history, word: pairs[history, word] / sum(pairs.values()),
-        "the count": lambda pairs, history, word: pairs[history, word],
-        "given the second word": lambda pairs, history, word: (
-            pairs[history, word] / (sum(c for (_, second), c in pairs.items() if second == word) or 1)
-        ),
-        "different pairs": lambda pairs, history, word: 1 / len(followers(pairs, history)),
-        "no case for an unseen history": lambda pairs, history, word: (
-            pairs[history, word] / sum(followers(pairs, history).values())
-        ),
-        "one for an unseen history": lambda pairs, history, word: (
-            pairs[history, word] / sum(followers(pairs, history).values()) if followers(pairs, history) else 1.0
-        ),
-        "arguments the wrong way round": lambda pairs, history, word: reference("ngram.mle")(pairs, word, history),
-    },
-    "ngram.perplexity": {
-        "arithmetic mean": lambda probabilities: 1 / (sum(probabilities) / len(probabilities)),
-        "cross-entropy": lambda probabilities: -sum(math.log(p) for p in probabilities) / len(probabilities),
-        "no mean": lambda probabilities: math.exp(-sum(math.log(p) for p in probabilities)),
-        "2 to the nats": lambda probabilities: 2 ** (-sum(math.log(p) for p in probabilities) / len(probabilities)),
-        "minus forgotten": lambda probabilities: math.exp(sum(math.log(p) for p in probabilities) / len(probabilities)),
-        "logarithm of 0": lambda probabilities: math.exp(-sum(map(math.log, probabilities)) / len(probabilities)),
-        "product that underflows": product_perplexity,
-        "zeros left out": lambda probabilities: math.exp(
-            -sum(math.log(p) for p in probabilities if p) / len(probabilities)
-        ),
-    },
-    "ngram.add_k": {
-        "k once in the denominator": lambda count, total, k, vocabulary_size: (count + k) / (total + k),
-        "denominator left as it was": lambda count, total, k, vocabulary_size: (count + k) / (total or 1),
-        "right for k = 1 only": lambda count, total, k, vocabulary_size: (count + k) / (total + vocabulary_size),
-        "1 instead of k": lambda count, total, k, vocabulary_size: (count + 1) / (total + vocabulary_size),
-        "numerator left as it was": lambda count, total, k, vocabulary_size: count / (total + k * vocabulary_size),
-        "no smoothing": lambda count, total, k, vocabulary_size: count / total if total else 0.0,
-        "brackets forgotten": lambda count, total, k, vocabulary_size: count + k / (total + k * vocabulary_size),
-    },
-    "ngram.em_step": {
-        "normalised over everything": lambda weights, components: em_with(
-            normalise=lambda joint: joint / joint.sum(), average=lambda normal: normal.sum(axis=1)
-        )(weights, components),
-        "old weights ignored": em_with(shares=lambda w, c: c),
-        "summed, not averaged": em_with(average=lambda normal: normal.sum(axis=1)),
-        "not normalised": em_with(normalise=lambda joint: joint),
-        "normalised over the tokens": em_with(normalise=lambda joint: joint / joint.sum(axis=1, keepdims=True)),
-        "averaged over the models": em_with(average=lambda normal: normal.mean(axis=0)),
-        "hard decisions": hard_em,
-        "weights left as they were": lambda weights, components: weights,
-    },
-    "ngram.continuation_probability": {
-        "tokens": unigram,
-        "as the first word": lambda pairs, word: sum(first == word for first, _ in pairs) / len(pairs),
-        "not divided": lambda pairs, word: sum(second == word for _, second in pairs),
-        "divided by all tokens": lambda pairs, word: sum(s == word for _, s in pairs) / sum(pairs.values()),
-        "divided by the different second words": lambda pairs, word: (
-            sum(second == word for _, second in pairs) / len({second for _, second in pairs})
-        ),
-    },
-    "ngram.kneser_ney": {
-        "negative counts": kneser_ney_with(clip=False),
-        "nothing given to the lower order": kneser_ney_with(freed=lambda after, total, discount: 0),
-        "the discount counted once": kneser_ney_with(freed=lambda after, total, discount: discount / total),
-        "the discount itself": kneser_ney_with(freed=lambda after, total, discount: discount),
-        "frequency in the lower order": kneser_ney_with(lower=unigram),
-        "0 for an unseen history": kneser_ney_with(unseen=0.0),
-        "no case for an unseen history": lambda pairs, history, word, discount: (
-            (
-                max(pairs[history, word] - discount, 0)
-                + discount * len(followers(pairs, history)) * continuation(pairs, word)
-            )
-            / sum(followers(pairs, history).values())
-        ),
-        "continuation alone": lambda pairs, history, word, discount: continuation(pairs, word),
-    },
-    "ngram.learning_curve": {
-        "a vocabulary for each size": curve_with(vocabulary=Vocabulary),
-        "the whole text for each size": curve_with(text=lambda train, size: train),
-        "the last sentences": curve_with(text=lambda train, size: train[-size:]),
-        "the cross-entropy": curve_with(end=lambda nats: nats),
-        "bits": curve_with(end=lambda nats: nats / math.log(2)),
-        "measured on the training text": curve_with(test=lambda train, test: train),
-        "one discount": lambda train, test, order, sizes, vocabulary: [
-            lm.metrics.perplexity(KneserNey(NgramCounts(train[:size], order, vocabulary), 0.75).probabilities(test))
-            for size in sizes
-        ],
-        "the order forgotten": curve_with(order=lambda order: 1),
-        "one number": lambda train, test, order, sizes, vocabulary: curve_with()(train, test, order, sizes, vocabulary)[
-            -1
-        ],
-        "largest first": lambda train, test, order, sizes, vocabulary: curve_with()(
-            train, test, order, sizes[::-1], vocabulary
-        ),
-    },
-    "tokens.utf8": {
-        "the bytes turned round": lambda code_point: list(chr(code_point).encode())[::-1],
-        "low bits first": utf8_with(bits=lambda x: [x, x >> 6, x >> 12]),
-        "no mark on the bytes behind": utf8_with(masks=(0xE0, 0, 0)),
-        "the first byte's mark everywhere": utf8_with(masks=(0xE0, 0xE0, 0xE0)),
-        "the first byte of two": utf8_with(masks=(0xC0, 0x80, 0x80)),
-        "seven bits a byte": utf8_with(bits=lambda x: [x >> 14, x >> 7, x]),
-        "the code point": lambda code_point: [code_point],
-        "its bytes as they are": lambda code_point: list(code_point.to_bytes(3, "big").lstrip(b"\0") or b"\0"),
-        "UTF-16": lambda code_point: list(chr(code_point).encode("utf-16-be")),
-        "two bytes too early": lambda code_point: (
-            [0xC1, 0xBF] if code_point == 0x7F else list(chr(code_point).encode())
-        ),
-        "three bytes too late": lambda code_point: (
-            [0xC0 | code_point >> 6, 0x80 | code_point & 0x3F]
-            if 0x80 <= code_point < 0x1000
-            else list(chr(code_point).encode())
-        ),
-        "a string": lambda code_point: chr(code_point).encode().hex(),
-        "strings of bits": lambda code_point: [f"{byte:08b}" for byte in chr(code_point).encode()],
-    },
-    "tokens.merge": {
-        "overlapping": merge_with(step=1),
-        "the first alone": merge_with(most=1),
-        "the right token kept": merge_with(keep=True),
-        "the pair turned round": merge_with(pair=lambda pair: pair[::-1]),
-        "nothing": lambda ids, pair, new: ids,
-        "each of both replaced": lambda ids, pair, new: [new if i in pair else i for i in ids],
-        "from the right": lambda ids, pair, new: merge_with()(ids[::-1], tuple(pair)[::-1], new)[::-1],
-        "digits": lambda ids, pair, new: [
-            int(i) for i in " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new)).split()
-        ],
-        "past the end": lambda ids, pair, new: [new for i in range(len(ids)) if (ids[i], ids[i + 1]) == pair],
-    },
-    "tokens.lookup_gradient": {
-        "the last occurrence alone": lookup_gradient_with(add=overwrite),
-        "added once for each id": lookup_gradient_with(add=lambda g, ids, up: g.__setitem__(ids, g[ids] + up)),
-        "the mean": lookup_gradient_with(
-            end=lambda g, ids: g / np.maximum(np.bincount(ids, minlength=len(g)), 1)[:, None]
-        ),
-        "turned": lookup_gradient_with(end=lambda g, ids: g.T),
-        "the rows that were looked up": lambda ids, upstream, vocabulary_size: upstream,
-        "counts": lookup_gradient_with(add=lambda g, ids, up: np.add.at(g, ids, 1.0)),
-        "divided by the places": lookup_gradient_with(end=lambda g, ids: g / len(ids) ** 2),
-    },
-    "tokens.ppmi": {
-        "negative values kept": ppmi_with(end=lambda x: np.where(np.isfinite(x), x, 0)),
-        "minus infinity": ppmi_with(end=lambda x: x),
-        "base 2": ppmi_with(log=np.log2),
-        "no logarithm": ppmi_with(log=lambda x: x),
-        "counts not divided": ppmi_with(joint=lambda c: c),
-        "rows alone": ppmi_with(independent=lambda p: p.sum(axis=1, keepdims=True)),
-        "the sum of both shares": ppmi_with(independent=lambda p: p.sum(axis=1, keepdims=True) + p.sum(axis=0)),
-        "the counts": lambda counts: counts,
-    },
-    "tokens.spearman": {
-        "the correlation of the values": lambda first, second: float(np.corrcoef(first, second)[0, 1]),
-        "equal values in their order": lambda first, second: float(
-            np.corrcoef(ranks_in_order(first), ranks_in_order(second))[0, 1]
-        ),
-        "the formula without ties": by_differences,
-        "the smallest of the ranks": lambda first, second: float(
-            np.corrcoef(*(np.searchsorted(np.sort(values), values) for values in (first, second)))[0, 1]
-        ),
-        "Kendall": kendall,
-        "places for ranks": lambda first, second: float(np.corrcoef(np.argsort(first), np.argsort(second))[0, 1]),
-        "one list ranked": lambda first, second: float(np.corrcoef(ranks_in_order(first), second)[0, 1]),
-        "minus": lambda first, second: -reference("tokens.spearman")(first, second),
-    },
-    "tokens.shared_bucket": {
-        "the birthday probability": lambda names, buckets: (
-            1 - math.prod(1 - i / buckets for i in range(names)) if names <= buckets else 1.0
-        ),
-        "collides with itself": lambda names, buckets: 1 - (1 - 1 / buckets) ** names,
-        "the share alone": lambda names, buckets: (1 - 1 / buckets) ** (names - 1),
-        "the approximation": lambda names, buckets: 1 - math.exp(-(names - 1) / buckets),
-        "names over buckets": lambda names, buckets: min(1.0, (names - 1) / buckets),
-        "for one other name": lambda names, buckets: 1 / buckets if names > 1 else 0.0,
-        "buckets in use": lambda names, buckets: 1 - (1 - 1 / names) ** (buckets - 1),
-        "the number, not the share": lambda names, buckets: names * (1 - (1 - 1 / buckets) ** (names - 1)),
-    },
-    "tokens.characters_per_token": {
-        "learned on the test texts": token_curve(learned=lambda train, test: test),
-        "learned on all texts": token_curve(learned=lambda train, test: train + test),
-        "measured on the training texts": token_curve(measured=lambda train, test: train),
-        "one tokenizer for all sizes": token_curve(one=True),
-        "tokens per character": token_curve(
-            ratio=lambda pairs: sum(n for _, n in pairs) / sum(len(t) for t, _ in pairs)
-        ),
-        "bytes for characters": token_curve(
-            ratio=lambda pairs: sum(len(t.encode()) for t, _ in pairs) / sum(n for _, n in pairs)
-        ),
-        "the mean of ratios": token_curve(ratio=lambda pairs: float(np.mean([len(t) / n for t, n in pairs]))),
-        "the number of tokens": token_curve(ratio=lambda pairs: sum(n for _, n in pairs)),
-        "without the blanks": token_curve(
-            ratio=lambda pairs: sum(len(t.replace(" ", "")) for t, _ in pairs) / sum(n for _, n in pairs)
-        ),
-    },
-}
-WRONG |= wrong_answers_recurrent.WRONG
-WRONG |= wrong_answers_classify.WRONG | wrong_answers_attention.WRONG | wrong_answers_transformer.WRONG
-WRONG |= wrong_answers_translate.WRONG | wrong_answers_generate.WRONG | wrong_answers_pretrain.WRONG
-WRONG |= wrong_answers_finetune.WRONG
-WRONG |= wrong_answers_extract.WRONG
-WRONG |= wrong_answers_adapt.WRONG
+    WRONG |= module.WRONG
 MISTAKES = [pytest.param(name, f, id=f"{name}: {what}") for name, wrong in WRONG.items() for what, f in wrong.items()]
 
 
@@ -440,7 +85,7 @@ def test_a_wrong_answer_fails_and_is_told_the_smallest_input_expected_and_got(na
     call, expected, got = first_difference(name, answer)
     assert f"For {call}" in said
     if isinstance(got, Exception):
-        assert f"your code raised {type(got).__name__}: {got}" in said
+        assert f"your code raised {type(got).__name__}: {got}".removesuffix(": ") in said
     else:
         assert f"expected {shown(expected)}" in said and f"but got {shown(got)}" in said  # long ones are cut
 
@@ -835,7 +480,7 @@ def test_other_types_of_number_and_container_pass_too(name):
         return (np.float64(x) for x in result) if isinstance(result, list) else array(result, kind)
 
     def array(result, kind=None):
-        ragged = isinstance(result, tuple) and len({np.shape(part) for part in result}) > 1
+        ragged = isinstance(result, list | tuple) and len({np.shape(part) for part in result}) > 1
         return [array(part, kind) for part in result] if ragged else np.asarray(result, kind)
 
     assert exercises.find(name).examine(other) is None
@@ -955,10 +600,30 @@ def test_an_unknown_exercise_is_told_with_the_nearest(ask):
         ("word", "Word", False),
         (True, True, True),
         (True, False, False),
+        (True, np.True_, True),
+        (True, 2, False),
+        (True, "True", False),
+        (10**7, 10**7 + 1, False),  # whole numbers are exact
+        (10**7, 1e7, True),
+        (1.0, np.array(1.0), True),
+        (1.0, np.array([1.0]), False),
+        (1.0, torch.tensor([1.0]), False),
+        ([1.0, 2.0], np.array([[1.0], [2.0]]), False),  # a column is no row
+        ([1.0, 2.0], {1.0: "a", 2.0: "b"}, False),
+        ([1, 2], {1, 2}, False),
+        ("word", np.str_("word"), True),
     ],
 )
 def test_results_agree_within_the_tolerance_and_item_by_item(expected, got, agree):
     assert examine.same(expected, got, 1e-6) is agree
+
+
+@pytest.mark.parametrize("kind", [object, str, float, list, tuple], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("expected", [True, 1.0, "word", ["a", 1], {"a": 1}], ids=repr)
+def test_what_equals_everything_agrees_with_nothing(expected, kind):
+    assert not examine.same(expected, type("Agreeable", (kind,), {"__eq__": lambda self, other: True})(), 1e-6)
+    agreeable = type("Agreeable", (object,), {"__eq__": lambda self, other: True})
+    assert not examine.same(["a", 1, True], [agreeable() for _ in range(3)], 1e-6)
 
 
 def test_a_function_among_the_arguments_is_shown_by_what_it_does():

@@ -54,6 +54,21 @@ def merged_with(scale=lambda alpha, a, b: alpha / len(a), product=lambda a, b: b
     return merged
 
 
+def seeds_by_number(measure, rates, seeds):
+    """The seeds' numbers, not the seeds themselves."""
+    return tuned_with(validation_mean)(measure, rates, range(len(seeds)))
+
+
+def first_seed_chooses(measure, rates, seeds):
+    best = max(rates, key=lambda rate: measure(rate, seeds[0])[0])
+    return best, statistics.mean(test for _, test in measured(measure, [best], seeds)[best])
+
+
+def share_of(pick):
+    """The share of squares that the picked ones have."""
+    return lambda values, rank: sum(v**2 for v in pick(values, rank)) / sum(v**2 for v in values)
+
+
 WRONG = {
     "adapt.fleet": {
         "the base a task": lambda parameters, learned, tasks: (tasks * parameters, tasks * (parameters + learned)),
@@ -64,6 +79,20 @@ WRONG = {
             parameters + tasks * learned,
         ),
         "the wrong way round": lambda parameters, learned, tasks: (parameters + tasks * learned, tasks * parameters),
+        "a task's copy saved": lambda parameters, learned, tasks: (
+            (tasks - 1) * parameters,
+            parameters + tasks * learned,
+        ),
+        "a base and its copies": lambda parameters, learned, tasks: (
+            tasks * parameters,
+            parameters + (tasks - 1) * learned,
+        ),
+        "the change taken off": lambda parameters, learned, tasks: (
+            tasks * parameters,
+            parameters - learned + tasks * learned,
+        ),
+        "bytes": lambda parameters, learned, tasks: (4 * tasks * parameters, 4 * (parameters + tasks * learned)),
+        "the second alone": lambda parameters, learned, tasks: parameters + tasks * learned,
     },
     "adapt.break_even_rank": {
         "the largest rank": lambda rows, columns: min(rows, columns),
@@ -72,6 +101,14 @@ WRONG = {
         "rounded up": lambda rows, columns: -(-rows * columns // (rows + columns)),
         "one of the two": lambda rows, columns: rows * columns // rows,
         "both square": lambda rows, columns: rows * columns // (2 * max(rows, columns)),
+        "at least 1": lambda rows, columns: max(1, (rows * columns - 1) // (rows + columns)),
+        "one less": lambda rows, columns: rows * columns // (rows + columns) - 1,
+        "a quarter of both": lambda rows, columns: (rows + columns) // 4,
+        "half of the smaller one": lambda rows, columns: min(rows, columns) // 2,
+        "rounded": lambda rows, columns: round(rows * columns / (rows + columns)),
+        "equally large where square": lambda rows, columns: (
+            rows // 2 if rows == columns else (rows * columns - 1) // (rows + columns)
+        ),
     },
     "adapt.kept_share": {
         "not squared": lambda singular_values, rank: (
@@ -91,6 +128,14 @@ WRONG = {
             ** 0.5
         ),
         "how many": lambda singular_values, rank: rank / len(singular_values),
+        "from behind": share_of(lambda values, rank: sorted(values)[-rank:]),
+        "one too many": share_of(lambda values, rank: sorted(values, reverse=True)[: rank + 1]),
+        "one too few": share_of(lambda values, rank: sorted(values, reverse=True)[: max(rank - 1, 0)]),
+        "each value once": share_of(lambda values, rank: sorted(set(values), reverse=True)[:rank]),
+        "the largest alone": share_of(lambda values, rank: sorted(values, reverse=True)[: min(rank, 1)]),
+        "cubed": lambda values, rank: (
+            sum(sorted((v**3 for v in values), reverse=True)[:rank]) / sum(v**3 for v in values)
+        ),
     },
     "adapt.merged": {
         "no scale": merged_with(scale=lambda alpha, a, b: 1.0),
@@ -100,6 +145,19 @@ WRONG = {
         "rows of B": merged_with(scale=lambda alpha, a, b: alpha / len(b)),
         "A times B": merged_with(product=lambda a, b: (a @ b) if a.shape[1] == b.shape[0] else b @ a),
         "element by element": merged_with(product=lambda a, b: b * a.T),
+        "a whole scale": merged_with(scale=lambda alpha, a, b: alpha // len(a)),
+        "a scale of a whole alpha": merged_with(scale=lambda alpha, a, b: int(alpha) / len(a)),
+        "columns of A": merged_with(scale=lambda alpha, a, b: alpha / a.shape[1]),
+        "at least 1": merged_with(scale=lambda alpha, a, b: max(1.0, alpha / len(a))),
+        "the rank of the product": merged_with(scale=lambda alpha, a, b: alpha / np.linalg.matrix_rank(b @ a)),
+        "subtracted": merged_with(scale=lambda alpha, a, b: -alpha / len(a)),
+        "all scaled": lambda weight, a, b, alpha: (
+            alpha / len(a) * (np.array(weight) + np.array(b) @ np.array(a))
+        ).tolist(),
+        "whole numbers": lambda weight, a, b, alpha: (
+            (np.array(weight) + alpha / len(a) * np.array(b) @ np.array(a)).astype(int).tolist()
+        ),
+        "in one row": lambda weight, a, b, alpha: sum(merged_with()(weight, a, b, alpha), []),
     },
     "adapt.tuned": {
         "chosen by the test split": tuned_with(lambda pairs: statistics.mean(test for _, test in pairs)),
@@ -112,6 +170,20 @@ WRONG = {
         "the best seed reported": tuned_with(validation_mean, lambda pairs: max(test for _, test in pairs)),
         "a rate for each seed": each_seed_its_own,
         "the score alone": lambda measure, rates, seeds: tuned_with(validation_mean)(measure, rates, seeds)[::-1],
+        "seeds by their number": seeds_by_number,
+        "the first seed chooses": first_seed_chooses,
+        "the first rate of all": lambda measure, rates, seeds: tuned_with(lambda pairs: 0.0)(measure, rates, seeds),
+        "the smallest mean": tuned_with(lambda pairs: -validation_mean(pairs)),
+        "the number of the rate": lambda measure, rates, seeds: (lambda rate, score: (rates.index(rate), score))(
+            *tuned_with(validation_mean)(measure, rates, seeds)
+        ),
+        "the sum reported": tuned_with(validation_mean, lambda pairs: sum(test for _, test in pairs)),
+        "the first seed reported": tuned_with(validation_mean, lambda pairs: pairs[0][1]),
+        "the worst seed reported": tuned_with(validation_mean, lambda pairs: min(test for _, test in pairs)),
+        "the mean of both splits reported": tuned_with(
+            validation_mean, lambda pairs: statistics.mean((v + t) / 2 for v, t in pairs)
+        ),
+        "three known rates": lambda measure, rates, seeds: tuned_with(validation_mean)(measure, [0.1, 0.3, 1.0], seeds),
     },
     "adapt.four_bits": {
         "not absolute": four_bits_with(scale=lambda block: max(block)),
@@ -125,5 +197,22 @@ WRONG = {
             min(range(len(levels)), key=lambda i: abs(x - max(map(abs, block)) * levels[i])) for x in block
         ],
         "rounded off": lambda block, levels: [round(x) for x in block],
+        "zeros not thought of": four_bits_with(),
+        "1 for a block of zeros": lambda block, levels: (
+            four_bits_with()(block, levels) if any(block) else [1.0] * len(block)
+        ),
+        "the number itself where it is largest": lambda block, levels: [
+            y if abs(x) < max(map(abs, block)) else abs(x)
+            for x, y in zip(block, four_bits_with(scale=lambda b: max(map(abs, b)) or 1.0)(block, levels), strict=True)
+        ],
+        "the first number's scale": four_bits_with(scale=lambda block: abs(block[0]) or 1.0),
+        "the mean's scale": four_bits_with(scale=lambda block: sum(map(abs, block)) / len(block) or 1.0),
+        "evenly spaced levels": lambda block, levels: four_bits_with(scale=lambda b: max(map(abs, b)) or 1.0)(
+            block, [-1 + 2 * i / (len(levels) - 1) for i in range(len(levels))]
+        ),
+        "levels of its size": lambda block, levels: [min(levels, key=lambda level: abs(x - level)) for x in block],
+        "to the largest level": lambda block, levels: [
+            max(map(abs, block)) * max(levels, key=lambda level: level * x) for x in block
+        ],
     },
 }

@@ -51,6 +51,32 @@ def finished(first, second):
     return m, total, output / total
 
 
+def by_slope(pair, position, speed):
+    """The angle from the arctangent of y / x, which knows no sides."""
+    x, y = pair
+    angle, length = math.atan(y / x) + position * speed if x else position * speed, math.hypot(x, y)
+    return length * math.cos(angle), length * math.sin(angle)
+
+
+def one_after_the_other(pair, position, speed):
+    x, y = pair
+    x = x * math.cos(position * speed) - y * math.sin(position * speed)
+    return x, x * math.sin(position * speed) + y * math.cos(position * speed)
+
+
+def merge_of_exponentials(first, second):
+    a, b = math.exp(first[0]), math.exp(second[0])
+    m = max(first[0], second[0])
+    return m, (a * first[1] + b * second[1]) / math.exp(m), (a * first[2] + b * second[2]) / math.exp(m)
+
+
+def slice_from_behind(length, size):
+    mask = torch.zeros(length, length, dtype=torch.bool)
+    for i in range(length):
+        mask[i, i - size + 1 : i + 1] = True
+    return mask
+
+
 WRONG = {
     "attention.lookup": {
         "scores for weights": lookup_with(weigh=lambda s: s),
@@ -61,6 +87,16 @@ WRONG = {
         "plain mean": lookup_with(answer=lambda w, v: v.mean(0)),
         "divided twice": lookup_with(answer=lambda w, v: w @ v / len(v)),
         "divided by the root": lambda query, keys, values: lookup_with()(query / len(query) ** 0.5, keys, values),
+        "each key by itself": lookup_with(weigh=lambda s: s.sigmoid()),
+        "the worst first": lookup_with(weigh=lambda s: (-s).softmax(-1)),
+        "the nearest key": lambda query, keys, values: (lambda w: (w @ values, w))(
+            (-(keys - query).norm(dim=-1)).softmax(-1)
+        ),
+        "of unit length": lambda query, keys, values: lookup_with()(
+            query / query.norm(), keys / keys.norm(dim=-1, keepdim=True).clamp(min=1e-9), values
+        ),
+        "an axis too many": lookup_with(out=lambda a, w: (a[None], w[None])),
+        "the sum of the values": lookup_with(answer=lambda w, v: v.sum(0)),
     },
     "attention.scaled_attention": {
         "no root": attention_with(root=lambda K: 1.0),
@@ -72,6 +108,15 @@ WRONG = {
         "keys and values exchanged": lambda Q, K, V: attention_with()(Q, V, K) if V.shape == K.shape else Q @ K.T @ V,
         "root after the softmax": lambda Q, K, V: (Q @ K.T).softmax(-1) / K.shape[1] ** 0.5 @ V,
         "weights, too": lambda Q, K, V: (attention_with()(Q, K, V), (Q @ K.T).softmax(-1)),
+        "root of the size of a value": lambda Q, K, V: (Q @ K.T / V.shape[1] ** 0.5).softmax(-1) @ V,
+        "root of the number of queries": lambda Q, K, V: (Q @ K.T / len(Q) ** 0.5).softmax(-1) @ V,
+        "a whole root": attention_with(root=lambda K: int(K.shape[1] ** 0.5)),
+        "causal": lambda Q, K, V: (
+            (Q @ K.T / K.shape[1] ** 0.5).masked_fill(torch.ones(len(Q), len(K)).triu(1) > 0, -math.inf).softmax(-1) @ V
+        ),
+        "the first query alone": lambda Q, K, V: attention_with()(Q[:1], K, V).expand(len(Q), -1),
+        "over everything": attention_with(weigh=lambda s: s.flatten().softmax(0).view_as(s)),
+        "a root of 2": attention_with(root=lambda K: 2**0.5),
     },
     "attention.right_scale": {
         "the variance": lambda d, q, k: d * q**2 * k**2,
@@ -80,6 +125,12 @@ WRONG = {
         "added": lambda d, q, k: (d * (q**2 + k**2)) ** 0.5,
         "the inverse": lambda d, q, k: 1 / (d**0.5 * q * k),
         "all under the root": lambda d, q, k: (d * q * k) ** 0.5,
+        "a whole root": lambda d, q, k: math.isqrt(d) * q * k,
+        "sizes that are powers of 2": lambda d, q, k: 2 ** ((d.bit_length() - 1) / 2) * q * k,
+        "the mean of both": lambda d, q, k: d**0.5 * (q + k) / 2,
+        "the larger of both": lambda d, q, k: d**0.5 * max(q, k) ** 2,
+        "the queries' alone": lambda d, q, k: d**0.5 * q,
+        "the keys' alone": lambda d, q, k: d**0.5 * k,
     },
     "attention.softmax_backward": {
         "no mean": lambda a, s: a * s,
@@ -88,6 +139,12 @@ WRONG = {
         "not weighted outside": lambda a, s: s - (a * s).sum(),
         "other sign": lambda a, s: a * ((a * s).sum() - s),
         "the whole Jacobian": lambda a, s: torch.diag(a) - torch.outer(a, a),
+        "the mean by weights, twice": lambda a, s: a * (s - (a * a * s).sum()),
+        "the weights subtracted": lambda a, s: a * s - a,
+        "the largest subtracted": lambda a, s: a * (s - s.max()),
+        "squared weights": lambda a, s: a * a * (s - (a * s).sum()),
+        "a softmax of the slopes": lambda a, s: (a * s).softmax(-1) - a,
+        "a row of a matrix": lambda a, s: (a * (s - (a * s).sum()))[None],
     },
     "attention.window_mask": {
         "causal": lambda n, size: ones(n).tril(),
@@ -97,6 +154,17 @@ WRONG = {
         "exchanged": lambda n, size: (ones(n).tril() & ones(n).triu(1 - size)).T,
         "what is hidden": lambda n, size: ~(ones(n).tril() & ones(n).triu(1 - size)),
         "numbers": lambda n, size: torch.ones(n, n).tril().triu(1 - size),
+        "cut from behind": slice_from_behind,
+        "size places before": lambda n, size: ones(n).tril() & ones(n).triu(-size) & ~ones(n).tril(-n),
+        "blocks": lambda n, size: (
+            ones(n).tril() & (torch.arange(n)[:, None] // size == torch.arange(n)[None, :] // size)
+        ),
+        "wrapped round": lambda n, size: (torch.arange(n)[:, None] - torch.arange(n)[None, :]) % n < size,
+        "additive": lambda n, size: torch.zeros(n, n).masked_fill(
+            ~(ones(n).tril() & ones(n).triu(1 - size)), -math.inf
+        ),
+        "with the axes of a batch": lambda n, size: (ones(n).tril() & ones(n).triu(1 - size))[None, None],
+        "the last window for all": lambda n, size: (torch.arange(n) >= n - size).expand(n, n),
     },
     "attention.split_heads": {
         "view alone": lambda x, heads: x.reshape(x.shape[0], heads, x.shape[1], -1),
@@ -104,6 +172,12 @@ WRONG = {
         "every so many numbers": lambda x, heads: x.unflatten(-1, (-1, heads)).permute(0, 3, 1, 2),
         "heads first": lambda x, heads: x.unflatten(-1, (heads, -1)).permute(2, 0, 1, 3),
         "copied, not cut": lambda x, heads: x[:, None].expand(-1, heads, -1, -1),
+        "pieces of the size of the number": lambda x, heads: torch.stack(x.split(heads, -1), 1),
+        "batch and time exchanged": lambda x, heads: x.unflatten(-1, (heads, -1)).permute(1, 2, 0, 3),
+        "no axis for one head": lambda x, heads: x.unflatten(-1, (heads, -1)).transpose(1, 2).squeeze(1),
+        "no batch": lambda x, heads: x[:1].unflatten(-1, (heads, -1)).transpose(1, 2),
+        "the last head first": lambda x, heads: x.unflatten(-1, (heads, -1)).transpose(1, 2).flip(1),
+        "cut along time": lambda x, heads: x.unflatten(-1, (heads, -1)).transpose(1, 2).flip(2),
     },
     "attention.turn": {
         "clockwise": rotation(sign=-1),
@@ -114,6 +188,18 @@ WRONG = {
         "added instead of turned": lambda pair, position, speed: (
             pair[0] + math.sin(position * speed),
             pair[1] + math.cos(position * speed),
+        ),
+        "by its slope": by_slope,
+        "one after the other": one_after_the_other,
+        "for small angles": lambda pair, position, speed: (
+            pair[0] - pair[1] * position * speed,
+            pair[1] + pair[0] * position * speed,
+        ),
+        "a whole position alone": rotation(angle=lambda position, speed: int(position * speed)),
+        "absolute": lambda pair, position, speed: tuple(abs(x) for x in rotation()(pair, position, speed)),
+        "at most once round": rotation(angle=lambda position, speed: min(position * speed, 1.0)),
+        "to unit length": lambda pair, position, speed: tuple(
+            x / (math.hypot(*pair) or 1) for x in rotation()(pair, position, speed)
         ),
     },
     "attention.merge": {
@@ -129,5 +215,17 @@ WRONG = {
             first[1] + second[1] * math.exp(second[0] - first[0]),
             first[2] + second[2] * math.exp(second[0] - first[0]),
         ),
+        "exponentials of the scores": merge_of_exponentials,
+        "the first's largest first": lambda first, second: (
+            merge_with()(first, second) if first[0] >= second[0] else merge_with()(second, first)[:2] + (second[2],)
+        ),
+        "weighted by half": lambda first, second: (
+            max(first[0], second[0]),
+            (first[1] + second[1]) / 2,
+            (first[2] + second[2]) / 2,
+        ),
+        "the mean of the largest": merge_with(largest=lambda a, b: (a + b) / 2),
+        "the largest left out": lambda first, second: merge_with()(first, second)[1:],
+        "powers of 2": merge_with(factor=lambda difference: 2**difference),
     },
 }

@@ -1,5 +1,7 @@
 """Plausible wrong answers to the exercises of chapter 08."""
 
+import math
+
 
 def count_with(embeddings=lambda v, t: v + t, layer=lambda d: 12 * d**2 + 13 * d, last=lambda d: 2 * d, layers=None):
     def parameters(vocab_size, max_length, d, num_layers):
@@ -59,6 +61,35 @@ def line_beyond(surprise, target, low, high, steps=20):
     return low + (target - surprise(low)) / (surprise(high) - surprise(low)) * (high - low)
 
 
+def kept_by(least):
+    """min-p with another threshold: (probabilities, share) -> the least probability that stays."""
+    return lambda p, share: scaled([x if x >= min(least(p, share), max(p)) else 0.0 for x in p])
+
+
+def drawn_with(last):
+    """The first index above u; `last` says which one if rounding left none."""
+
+    def draw(p, u):
+        total = 0.0
+        for i, x in enumerate(p):
+            total += x
+            if u < total:
+                return i
+        return last(p)
+
+    return draw
+
+
+def twenty_steps(surprise, target, low, high, steps=20):
+    return bisection_with()(surprise, target, low, high)
+
+
+def on_a_grid(surprise, target, low, high, steps=20):
+    """The best of some thousand temperatures."""
+    grid = [low + (high - low) * i / 4096 for i in range(4097)]
+    return min(grid, key=lambda temperature: abs(surprise(temperature) - target))
+
+
 WRONG = {
     "generate.parameters": {
         "logits twice": count_with(embeddings=lambda v, t: 2 * v + t),
@@ -67,6 +98,12 @@ WRONG = {
         "no norms": count_with(layer=lambda d: 12 * d**2 + 9 * d),
         "one layer": count_with(layers=1),
         "matrices alone": count_with(layer=lambda d: 12 * d**2, last=lambda d: 0),
+        "feed-forward without its second bias": count_with(layer=lambda d: 12 * d**2 + 12 * d),
+        "no biases in attention": count_with(layer=lambda d: 12 * d**2 + 9 * d + 1),
+        "a norm with a gain alone": count_with(last=lambda d: d),
+        "two segments": count_with(embeddings=lambda v, t: v + t + 2),
+        "an inner size of d": count_with(layer=lambda d: 6 * d**2 + 10 * d),
+        "a bias for the logits": lambda v, t, d, n: count_with()(v, t, d, n) + v,
     },
     "generate.cache_bytes": {
         "keys alone": lambda batch, tokens, layers, hidden, size: batch * tokens * layers * hidden * size,
@@ -75,6 +112,13 @@ WRONG = {
         "one layer": lambda batch, tokens, layers, hidden, size: 2 * batch * tokens * hidden * size,
         "one text": lambda batch, tokens, layers, hidden, size: 2 * tokens * layers * hidden * size,
         "scores": lambda batch, tokens, layers, hidden, size: 2 * batch * tokens**2 * layers * hidden * size,
+        "four bytes": lambda batch, tokens, layers, hidden, size: 8 * batch * tokens * layers * hidden,
+        "bits": lambda batch, tokens, layers, hidden, size: 16 * batch * tokens * layers * hidden * size,
+        "the last token alone": lambda batch, tokens, layers, hidden, size: 2 * batch * layers * hidden * size,
+        "without the first token": lambda batch, tokens, layers, hidden, size: (
+            2 * batch * (tokens - 1) * layers * hidden * size
+        ),
+        "megabytes": lambda batch, tokens, layers, hidden, size: 2 * batch * tokens * layers * hidden * size / 1e6,
     },
     "generate.min_p": {
         "not scaled": lambda p, share: [x if x >= share * max(p) else 0.0 for x in p],
@@ -82,6 +126,19 @@ WRONG = {
         "places lost": lambda p, share: scaled([x for x in p if x >= share * max(p)]),
         "nothing cut": lambda p, share: p,
         "above only": lambda p, share: scaled([x if x > share * max(p) else 0.0 for x in p]),
+        "a share of the first": kept_by(lambda p, share: share * p[0]),
+        "a share of the second": kept_by(lambda p, share: share * sorted(p)[-2]),
+        "a share of the mean": kept_by(lambda p, share: share / len(p)),
+        "a share of the smallest": kept_by(lambda p, share: share * min(p)),
+        "divided by the largest": lambda p, share: [x / max(p) if x >= share * max(p) else 0.0 for x in p],
+        "scaled by the share": lambda p, share: [x / share if x >= share * max(p) else 0.0 for x in p],
+        "the rest shared by all": lambda p, share: (
+            lambda kept: [x + (1 - sum(kept)) / sum(y > 0 for y in kept) if x else 0.0 for x in kept]
+        )([x if x >= share * max(p) else 0.0 for x in p]),
+        "the likeliest first": lambda p, share: sorted(
+            scaled([x if x >= share * max(p) else 0.0 for x in p]), reverse=True
+        ),
+        "the likeliest alone": lambda p, share: [float(i == p.index(max(p))) for i in range(len(p))],
     },
     "generate.draw": {
         "greedy": lambda p, u: max(range(len(p)), key=p.__getitem__),
@@ -89,14 +146,40 @@ WRONG = {
         "each probability": lambda p, u: next((i for i, x in enumerate(p) if u < x), len(p) - 1),
         "from behind": lambda p, u: len(p) - 1 - first_above(p[::-1], u),
         "the last, though it has no probability": first_above,
+        "the likeliest at the end": drawn_with(lambda p: max(range(len(p)), key=p.__getitem__)),
+        "the first at the end": drawn_with(lambda p: 0),
+        "nothing at the end": drawn_with(lambda p: -1),
+        "an error at the end": lambda p, u: next(i for i in range(len(p)) if u < sum(p[: i + 1])),
+        "without itself": lambda p, u: next((i for i in range(len(p)) if u < sum(p[:i])), len(p) - 1),
+        "evenly": lambda p, u: int(u * len(p)),
+        "rounded": lambda p, u: first_above([round(x, 1) for x in p], round(u, 1)),
+        "the likeliest first": lambda p, u: (
+            lambda order: order[drawn_with(lambda q: len(q) - 1)([p[i] for i in order], u)]
+        )(sorted(range(len(p)), key=lambda i: -p[i])),
+        "the probability": lambda p, u: p[drawn_with(lambda q: len(q) - 1)(p, u)],
     },
     "generate.repetition": {
         "diversity": share_with(lambda found: len(set(found))),
         "kinds that come twice": share_with(lambda found: sum(found.count(gram) > 1 for gram in set(found))),
         "all that come twice": share_with(lambda found: sum(found.count(gram) > 1 for gram in found)),
         "a count": lambda tokens, n: len(grams(tokens, n)) - len(set(grams(tokens, n))),
-        "of the tokens": lambda tokens, n: 1 - len(set(grams(tokens, n))) / len(tokens),
+        "of the tokens": lambda tokens, n: 1 - len(set(grams(tokens, n))) / len(tokens) if tokens else 0.0,
         "neighbours": share_with(lambda found: sum(a == b for a, b in zip(found, found[1:], strict=False))),
+        "n-grams as one word": lambda tokens, n: share_with(lambda found: len(found) - len(set(map("".join, found))))(
+            tokens, n
+        ),
+        "side by side": lambda tokens, n: (lambda found: 1 - len(set(found)) / len(found) if found else 0.0)(
+            [tuple(tokens[i : i + n]) for i in range(0, len(tokens) - n + 1, n)]
+        ),
+        "the last one lost": lambda tokens, n: share_with(lambda found: len(found) - len(set(found)))(tokens[:-1], n),
+        "without regard to the order": lambda tokens, n: share_with(
+            lambda found: len(found) - len({tuple(sorted(gram)) for gram in found})
+        )(tokens, n),
+        "tokens": lambda tokens, n: 1 - len(set(tokens)) / len(tokens) if tokens else 0.0,
+        "cut ones, too": lambda tokens, n: (lambda found: 1 - len(set(found)) / len(found) if found else 0.0)(
+            [tuple(tokens[i : i + n]) for i in range(len(tokens))]
+        ),
+        "of the kinds": share_with(lambda found: len(found) - len(set(found)), of=lambda found: len(set(found))),
     },
     "generate.matching_temperature": {
         "the middle": bisection_with(steps=0),
@@ -104,5 +187,18 @@ WRONG = {
         "a straight line": straight_line,
         "a line beyond the borders": line_beyond,
         "too few steps": bisection_with(steps=3),
+        "always twenty steps": twenty_steps,
+        "on a grid": on_a_grid,
+        "from 0 up": lambda surprise, target, low, high, steps=20: bisection_with()(surprise, target, 0.0, high),
+        "the surprise there": lambda surprise, target, low, high, steps=20: surprise(
+            bisection_with()(surprise, target, low, high)
+        ),
+        "the geometric middle": lambda surprise, target, low, high, steps=20: math.sqrt(low * high),
+        "never the lower border": lambda surprise, target, low, high, steps=20: (
+            bisection_with()(surprise, target, low, high) if target > surprise(low) else (low + high) / 2
+        ),
+        "0 beyond the borders": lambda surprise, target, low, high, steps=20: (
+            bisection_with()(surprise, target, low, high) if surprise(low) <= target <= surprise(high) else 0.0
+        ),
     },
 }

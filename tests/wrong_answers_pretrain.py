@@ -1,5 +1,7 @@
 """Plausible wrong answers to the exercises of chapter 09."""
 
+import statistics
+
 
 def loss_with(value=lambda row, label: -row[label], over=len, none=0.0):
     def hidden_loss(log_p, labels):
@@ -47,6 +49,46 @@ def last_of(task, control):
     return max(i for i, value in enumerate(difference) if value == max(difference))
 
 
+def equal_ones_hidden(tokens, i, mask):
+    return [mask if token == tokens[i] else token for token in tokens]
+
+
+def kept_behind(tokens, i, mask):
+    """The mask is put before the token, which stays."""
+    return [*tokens[:i], mask, *tokens[i:]]
+
+
+def hidden_from_there(tokens, i, mask):
+    return [*tokens[:i], *[mask] * (len(tokens) - i)]
+
+
+def never_shown_again(guess, tokens, mask):
+    """Each token stays hidden."""
+    right, tokens, truth = 0, list(tokens), list(tokens)
+    for place, token in enumerate(truth):
+        tokens[place] = mask
+        right += guess(tokens, place) == token
+    return right / len(truth) if truth else 0.0
+
+
+def first_occurrence(guess, tokens, mask):
+    places = [tokens.index(token) for token in tokens]
+    right = sum(guess(one_hidden(tokens, i, mask), i) == tokens[i] for i in places)
+    return right / len(tokens) if tokens else 0.0
+
+
+def best_so_far(begin=0.0, from_layer=0, change=lambda difference: difference):
+    def most_selective(task, control):
+        best, layer = begin, from_layer
+        for i in range(from_layer, len(task)):
+            difference = change(task[i] - control[i])
+            if difference > best:
+                best, layer = difference, i
+        return layer
+
+    return most_selective
+
+
 WRONG = {
     "pretrain.hidden_loss": {
         "plus": loss_with(value=lambda row, label: row[label]),
@@ -55,15 +97,43 @@ WRONG = {
         "over the vocabulary": loss_with(value=lambda row, label: -sum(row)),
         "nothing hidden": loss_with(none=float("nan")),
         "label 0 taken for none": lambda log_p, labels: loss_with()(log_p, [label or None for label in labels]),
+        "the median": lambda log_p, labels: float(
+            statistics.median([-r[label] for r, label in zip(log_p, labels, strict=True) if label is not None] or [0])
+        ),
+        "the likeliest token": loss_with(value=lambda row, label: -max(row)),
+        "labels counted from 1": loss_with(value=lambda row, label: -row[label - 1]),
+        "labels from behind": loss_with(value=lambda row, label: -row[-label]),
+        "the exponential": loss_with(value=lambda row, label: -(2.718281828459045 ** row[label])),
+        "the first place alone": loss_with(over=lambda found: len(found) * sum(found) / found[0]),
+        "one number a place": lambda log_p, labels: [
+            -row[label] if label is not None else 0.0 for row, label in zip(log_p, labels, strict=True)
+        ],
+        "rows in their order": lambda log_p, labels: (
+            lambda seen: sum(-row[label] for row, label in zip(log_p, seen, strict=False)) / max(len(seen), 1)
+        )([label for label in labels if label is not None]),
     },
     "pretrain.trust": {
-        "of all tokens": lambda share, random, same: 1 - share * (1 - same),
-        "stayers forgotten": lambda share, random, same: (1 - share) / (1 - share * (1 - random - same)),
-        "not chosen": lambda share, random, same: 1 - share,
-        "wrong ones": lambda share, random, same: share * random / (1 - share * (1 - random - same)),
-        "of the chosen": lambda share, random, same: same / (random + same),
-        "the mask counted as true": lambda share, random, same: 1 - share * random,
-        "never wrong": lambda share, random, same: 1.0,
+        "of all tokens": lambda share, random=0.1, same=0.1: 1 - share * (1 - same),
+        "stayers forgotten": lambda share, random=0.1, same=0.1: (1 - share) / (1 - share * (1 - random - same)),
+        "not chosen": lambda share, random=0.1, same=0.1: 1 - share,
+        "wrong ones": lambda share, random=0.1, same=0.1: share * random / (1 - share * (1 - random - same)),
+        "of the chosen": lambda share, random=0.1, same=0.1: same / (random + same),
+        "the mask counted as true": lambda share, random=0.1, same=0.1: 1 - share * random,
+        "never wrong": lambda share, random=0.1, same=0.1: 1.0,
+        "always a tenth": lambda share, random=0.1, same=0.1: (1 - share * 0.9) / (1 - share * 0.8),
+        "other defaults": lambda share, random=0.8, same=0.1: (
+            (1 - share * (1 - same)) / (1 - share * (1 - random - same))
+        ),
+        "the two exchanged": lambda share, random=0.1, same=0.1: (
+            (1 - share * (1 - random)) / (1 - share * (1 - random - same))
+        ),
+        "a wrong one may be right": lambda share, random=0.1, same=0.1: (
+            (1 - share * (1 - same - random / 2)) / (1 - share * (1 - random - same))
+        ),
+        "none where all are chosen": lambda share, random=0.1, same=0.1: (
+            (1 - share * (1 - same)) / (1 - share * (1 - random - same)) if share < 1 else 0.0
+        ),
+        "the share that is seen": lambda share, random=0.1, same=0.1: 1 - share * (1 - random - same),
     },
     "pretrain.parameters": {
         "no pooler": count_with(pooler=lambda d: 0),
@@ -76,6 +146,12 @@ WRONG = {
         "no positions": count_with(embeddings=lambda v, t: v + 2),
         "logits twice": count_with(extra=lambda v, d: v * d),
         "one layer": count_with(layers=1),
+        "one segment": count_with(embeddings=lambda v, t: v + t + 1),
+        "the heads, too": count_with(extra=lambda v, d: d * d + 3 * d + v),
+        "a pooler without a matrix": count_with(pooler=lambda d: d),
+        "a mask more": count_with(embeddings=lambda v, t: v + t + 3),
+        "a layer more": lambda v, t, d, n: count_with()(v, t, d, n + 1),
+        "an inner size of d": lambda v, t, d, n: count_with()(v, t, d, n) - n * (6 * d * d + 3 * d),
     },
     "pretrain.fair_accuracy": {
         "nothing hidden": test_with(lambda tokens, i, mask: tokens),
@@ -85,6 +161,16 @@ WRONG = {
         "the wrong place": lambda guess, tokens, mask: (
             sum(guess(one_hidden(tokens, i, mask), 0) == t for i, t in enumerate(tokens)) / max(len(tokens), 1)
         ),
+        "the hidden token behind the mask": test_with(kept_behind),
+        "equal ones hidden, too": test_with(equal_ones_hidden),
+        "all behind it hidden": test_with(hidden_from_there),
+        "never shown again": never_shown_again,
+        "always [MASK]": test_with(lambda tokens, i, mask: one_hidden(tokens, i, "[MASK]")),
+        "the first of equals": first_occurrence,
+        "the neighbour hidden": test_with(lambda tokens, i, mask: one_hidden(tokens, (i + 1) % len(tokens), mask)),
+        "an empty word for the mask": test_with(lambda tokens, i, mask: one_hidden(tokens, i, "")),
+        "per cent": lambda guess, tokens, mask: 100 * counted(guess, tokens, mask) / max(len(tokens), 1),
+        "of the different tokens": lambda guess, tokens, mask: counted(guess, tokens, mask) / max(len(set(tokens)), 1),
     },
     "pretrain.most_selective": {
         "a ratio": lambda task, control: largest([a / b for a, b in zip(task, control, strict=True)]),
@@ -93,5 +179,15 @@ WRONG = {
         "the last of equals": last_of,
         "the value": lambda task, control: max(a - b for a, b in zip(task, control, strict=True)),
         "from 1": lambda task, control: 1 + largest([a - b for a, b in zip(task, control, strict=True)]),
+        "0 unless it is above the control": best_so_far(),
+        "without the embedding": best_so_far(begin=-1e9, from_layer=1),
+        "absolute": best_so_far(begin=-1.0, change=abs),
+        "squared": best_so_far(begin=-1.0, change=lambda difference: difference**2),
+        "the lowest control": lambda task, control: control.index(min(control)),
+        "from behind": lambda task, control: largest([a - b for a, b in zip(task, control, strict=True)]) - len(task),
+        "the sum": lambda task, control: largest([a + b for a, b in zip(task, control, strict=True)]),
+        "the largest rise": lambda task, control: largest(
+            [0.0] + [b - a for a, b in zip(task, task[1:], strict=False)]
+        ),
     },
 }

@@ -98,6 +98,46 @@ def all_places(model, ids, lengths):
     return curve
 
 
+def softmax_after(change):
+    """The gradient with another way against overflow; NaN and infinity come without a warning."""
+
+    def softmax_gradient(z, y):
+        with np.errstate(over="ignore", invalid="ignore"):
+            e = np.exp(change(np.array(z, dtype=float), y))
+            return e / e.sum() - one_hot(y, len(z))
+
+    return softmax_gradient
+
+
+def clip_with(size=lambda g: (g**2).sum(), factor=lambda limit, norm: min(1.0, limit / norm), zero=lambda gs: False):
+    """Clipping with one thing done differently."""
+
+    def clip(gradients, limit):
+        whole = math.sqrt(sum(float(size(g)) for g in gradients))
+        return gradients if zero(gradients) or not whole else [g * factor(limit, whole) for g in gradients]
+
+    return clip
+
+
+def by_value(p, share):
+    """Keeps all that are as likely as the last one needed."""
+    p = np.array(p)
+    ordered = np.sort(p)[::-1]
+    least = ordered[min(np.searchsorted(np.cumsum(ordered), share), len(p) - 1)]
+    kept = np.where(p >= least, p, 0)
+    return kept / kept.sum()
+
+
+def last_of_equals(p, share):
+    return top_p_with()(p[::-1], share)[::-1]
+
+
+def in_their_order(p, share):
+    p = np.array(p)
+    kept = np.where(np.cumsum(p) - p < share, p, 0)
+    return kept / kept.sum()
+
+
 WRONG = {
     "recurrent.softmax_gradient": {
         "probabilities": lambda z, y: softmax(z),
@@ -110,6 +150,16 @@ WRONG = {
         "the true word alone": lambda z, y: (softmax(z) - 1) * one_hot(y, len(z)),
         "one number": lambda z, y: softmax(z)[y] - 1,
         "of log p": lambda z, y: 1 / softmax(z),
+        "the first logit subtracted": softmax_after(lambda z, y: z - z[0]),
+        "the right logit subtracted": softmax_after(lambda z, y: z - z[y]),
+        "the smallest logit subtracted": softmax_after(lambda z, y: z - z.min()),
+        "the mean subtracted": softmax_after(lambda z, y: z - z.mean()),
+        "logits cut off": softmax_after(lambda z, y: np.clip(z, -500, 500)),
+        "cut off above": softmax_after(lambda z, y: np.minimum(z, 700)),
+        "subtracted only where it is large": softmax_after(lambda z, y: z - (z.max() if z.max() > 700 else 0)),
+        "divided by the largest": softmax_after(lambda z, y: z / np.abs(z).max() if z.any() else z),
+        "a column": lambda z, y: (softmax(z) - one_hot(y, len(z)))[:, None],
+        "1 at the likeliest": lambda z, y: softmax(z) - one_hot(int(np.argmax(z)), len(z)),
     },
     "recurrent.rnn_step": {
         "no squashing": rnn_with(squash=lambda z: z),
@@ -119,6 +169,12 @@ WRONG = {
         "no bias": rnn_with(biases=(0, 0)),
         "not transposed": rnn_with(transposed=False),
         "added to the old state": lambda x, h, *rest: h + rnn(x, h, *rest),
+        "the first of the batch": lambda x, *rest: rnn(x, *rest)[:1].expand(len(x), -1),
+        "the mean state": lambda x, h, *rest: rnn(x, h.mean(0, keepdim=True).expand_as(h), *rest),
+        "cut off": rnn_with(squash=lambda z: z.clamp(-1, 1)),
+        "b_x twice": rnn_with(biases=(2, 0)),
+        "squashed before the sum": lambda x, h, W_x, W_h, b_x, b_h: tanh(x @ W_x.T + b_x) + tanh(h @ W_h.T + b_h),
+        "one text without its axis": lambda x, *rest: rnn(x, *rest).squeeze(0),
     },
     "recurrent.lstm_step": {
         "gates in another order": lstm_with(order="fiog"),
@@ -131,6 +187,17 @@ WRONG = {
         "tanh gates": lstm_with(gate=tanh),
         "one minus the forget gate": lstm_with(keep=lambda f, i: (1 - f, i)),
         "a GRU's sum": lstm_with(keep=lambda f, i: (f, 1 - f)),
+        "the old cell is shown": lambda x, h, c, W, U, b: (
+            sigmoid((x @ W.T + h @ U.T + b).chunk(4, dim=-1)[3]) * tanh(c),
+            lstm_with()(x, h, c, W, U, b)[1],
+        ),
+        "no bias": lambda x, h, c, W, U, b: lstm_with()(x, h, c, W, U, 0 * b),
+        "no old state": lambda x, h, c, W, U, b: lstm_with()(x, 0 * h, c, W, U, b),
+        "every fourth number": lambda x, h, c, W, U, b: (
+            lambda i, f, g, o, cell: (sigmoid(o) * tanh(sigmoid(f) * cell + sigmoid(i) * tanh(g)),) * 2
+        )(*(x @ W.T + h @ U.T + b).unflatten(-1, (-1, 4)).unbind(-1), c),
+        "the candidate beside the gates": lstm_with(keep=lambda f, i: (f, 1)),
+        "cut along the batch": lambda x, h, c, W, U, b: lstm_with()(x[:1], h[:1], c[:1], W, U, b),
     },
     "recurrent.inputs_and_labels": {
         "copying": lambda ids: (ids, ids),
@@ -139,6 +206,16 @@ WRONG = {
         "two places on": lambda ids: (ids[:-2], ids[2:]),
         "the last token alone": lambda ids: (ids[:-1], ids[-1]),
         "moved round": lambda ids: (ids, ids[1:] + ids[:1]),
+        "all that is not the last one": lambda ids: ([i for i in ids if i != ids[-1]], ids[1:]),
+        "all that is not the first one": lambda ids: (ids[:-1], [i for i in ids if i != ids[0]]),
+        "what comes after its first occurrence": lambda ids: (ids[:-1], [ids[ids.index(i) + 1] for i in ids[:-1]]),
+        "the first that is like the last one": lambda ids: (
+            [i for place, i in enumerate(ids) if place != ids.index(ids[-1])],
+            ids[1:],
+        ),
+        "without padding": lambda ids: ([i for i in ids[:-1] if i], [i for i in ids[1:] if i]),
+        "pairs": lambda ids: list(zip(ids[:-1], ids[1:], strict=True)),
+        "each id once": lambda ids: (list(dict.fromkeys(ids[:-1])), list(dict.fromkeys(ids[1:]))),
     },
     "recurrent.clip": {
         "each number": lambda gradients, limit: [np.clip(g, -limit, limit) for g in gradients],
@@ -155,6 +232,19 @@ WRONG = {
         ],
         "not at all": lambda gradients, limit: gradients,
         "zeros divided": lambda gradients, limit: [g * min(1.0, limit / norm(gradients)) for g in gradients],
+        "one-dimensional only": clip_with(size=lambda g: np.square(g[0] if g.ndim > 1 else g).sum()),
+        "the norm of matrices": clip_with(size=lambda g: np.linalg.norm(g, 2) ** 2),
+        "the first array's norm": lambda gradients, limit: [
+            g * min(1.0, limit / (float(np.sqrt((gradients[0] ** 2).sum())) or limit)) for g in gradients
+        ],
+        "nothing where one array is zeros": clip_with(zero=lambda gradients: not all(g.any() for g in gradients)),
+        "always to 1": lambda gradients, limit: clip_with()(gradients, 1.0),
+        "the mean of the squares": clip_with(size=lambda g: (g**2).mean()),
+        "the root left out of the factor": clip_with(factor=lambda limit, norm: min(1.0, limit / norm) ** 2),
+        "the largest number": lambda gradients, limit: [
+            g * min(1.0, limit / (max(float(np.abs(a).max()) for a in gradients) or limit)) for g in gradients
+        ],
+        "all in one row": lambda gradients, limit: [np.concatenate([g.ravel() for g in clip_with()(gradients, limit)])],
     },
     "recurrent.lstm_parameters": {
         "one bias": lambda input_size, hidden_size: 4 * hidden_size * (input_size + hidden_size + 1),
@@ -162,6 +252,11 @@ WRONG = {
         "one gate": lambda input_size, hidden_size: hidden_size * (input_size + hidden_size + 2),
         "three gates": lambda input_size, hidden_size: 3 * hidden_size * (input_size + hidden_size + 2),
         "the state's matrix forgotten": lambda input_size, hidden_size: 4 * hidden_size * (input_size + 2),
+        "one matrix for both": lambda input_size, hidden_size: 4 * hidden_size * (max(input_size, hidden_size) + 2),
+        "biases of the input's size": lambda input_size, hidden_size: (
+            4 * (hidden_size * (input_size + hidden_size) + input_size + hidden_size)
+        ),
+        "exchanged": lambda input_size, hidden_size: 4 * input_size * (input_size + hidden_size + 2),
     },
     "recurrent.top_p": {
         "not normalised": top_p_with(normalise=False),
@@ -174,6 +269,16 @@ WRONG = {
         ),
         "the order lost": lambda p, share: np.sort(top_p_with()(p, share))[::-1],
         "nothing cut": lambda p, share: np.array(p),
+        "all of equals": by_value,
+        "the last of equals": last_of_equals,
+        "in their order": in_their_order,
+        "divided by the share": lambda p, share: top_p_with(normalise=False)(p, share) / share,
+        "the likeliest alone": lambda p, share: one_hot(int(np.argmax(p)), len(p)),
+        "cut ones left out": lambda p, share: [x for x in top_p_with()(p, share) if x],
+        "at most half": lambda p, share: top_p_with()(p, min(share, 0.5)),
+        "softmax of what is left": lambda p, share: (
+            np.exp(top_p_with()(p, share)) / np.exp(top_p_with()(p, share)).sum()
+        ),
     },
     "recurrent.context_curve": {
         "other tokens for each length": context_with(places=lambda ids, lengths, k: range(k, len(ids))),
@@ -185,5 +290,13 @@ WRONG = {
         "sees the answer": context_with(window=lambda ids, i, k: ids[i - k + 1 : i + 1]),
         "one number": lambda model, ids, lengths: context_with()(model, ids, lengths)[-1],
         "turned round": lambda model, ids, lengths: context_with()(model, ids, lengths[::-1]),
+        "from the last of the lengths": context_with(places=lambda ids, lengths, k: range(lengths[-1], len(ids))),
+        "lengths in order": lambda model, ids, lengths: context_with()(model, ids, sorted(lengths)),
+        "without the last token": context_with(places=lambda ids, lengths, k: range(max(lengths), len(ids) - 1)),
+        "from one place later": context_with(places=lambda ids, lengths, k: range(max(lengths) + 1, len(ids))),
+        "the last token alone": context_with(places=lambda ids, lengths, k: [len(ids) - 1]),
+        "one token more": context_with(window=lambda ids, i, k: ids[max(i - k - 1, 0) : i]),
+        "the oldest tokens": context_with(window=lambda ids, i, k: ids[i - k : i][::-1]),
+        "2 to the nats": context_with(end=lambda nats: 2**nats),
     },
 }

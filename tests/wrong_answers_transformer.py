@@ -19,6 +19,37 @@ def leaks_with(other=lambda ids, size: [*ids[:-1], (ids[-1] + 1) % size], places
     return leaks
 
 
+def rms_of(eps=lambda eps: eps, mean=lambda x: x.square().mean(-1, keepdim=True), end=lambda m, eps: (m + eps).sqrt()):
+    """RMSNorm with another use of eps."""
+
+    def rms_norm(x, gain, eps=1e-6):
+        return gain * x / end(mean(x), eps_of(eps))
+
+    eps_of = eps
+    return rms_norm
+
+
+def longer_and_shorter(model, ids, vocab_size):
+    """Compares with the text without its last id."""
+    before, after = model(ids), model(ids[:-1])
+    return [place for place in range(len(ids) - 1) if before[place] != after[place]]
+
+
+def changed_in_place(model, ids, vocab_size):
+    other = ids
+    other[-1] = (other[-1] + 1) % vocab_size
+    before, after = model(ids), model(other)
+    return [place for place in range(len(ids) - 1) if before[place] != after[place]]
+
+
+def compared_by(differ):
+    def leaks(model, ids, vocab_size):
+        before, after = model(ids), model([*ids[:-1], (ids[-1] + 1) % vocab_size])
+        return [place for place in range(len(ids) - 1) if differ(before[place], after[place])]
+
+    return leaks
+
+
 WRONG = {
     "transformer.shift": {
         "copying": lambda target, start, end: ([start, *target], [start, *target]),
@@ -28,6 +59,13 @@ WRONG = {
         "says the start": lambda target, start, end: ([start, *target], [start, *target, end]),
         "words are lost": lambda target, start, end: (target[:-1], target[1:]),
         "the last word is lost": lambda target, start, end: ([start, *target[:-1]], target),
+        "always 1 and 2": lambda target, start, end: ([1, *target], [*target, 2]),
+        "a start that is 0 left out": lambda target, start, end: ([i for i in (start, *target) if i], [*target, end]),
+        "start and end exchanged": lambda target, start, end: ([end, *target], [*target, start]),
+        "nothing for no words": lambda target, start, end: ([start, *target], [*target, end]) if target else ([], []),
+        "each word once": lambda target, start, end: ([start, *dict.fromkeys(target)], [*dict.fromkeys(target), end]),
+        "pairs": lambda target, start, end: list(zip([start, *target], [*target, end], strict=True)),
+        "the first word twice": lambda target, start, end: ([start, *target], [*target[:1], *target, end]),
     },
     "transformer.rms_norm": {
         "no gain": rms_with(gained=False),
@@ -35,6 +73,17 @@ WRONG = {
         "length": rms_with(size=lambda x: x.norm(dim=-1, keepdim=True) + 1e-9),
         "no root": rms_with(size=lambda x: x.square().mean(-1, keepdim=True) + 1e-6),
         "over all": rms_with(size=lambda x: (x.square().mean() + 1e-6).sqrt()),
+        "eps ignored": rms_of(eps=lambda eps: 1e-6),
+        "no eps": lambda x, gain, eps=1e-6: gain * x / x.square().mean(-1, keepdim=True).sqrt(),
+        "eps outside the root": rms_of(end=lambda m, eps: m.sqrt() + eps),
+        "eps as a floor": rms_of(end=lambda m, eps: m.clamp(min=eps).sqrt()),
+        "PyTorch's eps": lambda x, gain, eps=1e-5: rms_of()(x, gain, eps),
+        "a smaller eps": lambda x, gain, eps=1e-8: rms_of()(x, gain, eps),
+        "eps squared": rms_of(end=lambda m, eps: (m + eps**2).sqrt()),
+        "over the second axis": rms_of(mean=lambda x: x.square().mean(min(1, x.ndim - 1), keepdim=True)),
+        "1 added to the gain": lambda x, gain, eps=1e-6: rms_of()(x, 1 + gain, eps),
+        "the mean of the absolute values": rms_of(mean=lambda x: x.abs().mean(-1, keepdim=True) ** 2),
+        "the variance": rms_of(mean=lambda x: x.var(-1, correction=0, keepdim=True)),
     },
     "transformer.around": {
         "always before": lambda h, part, norm, first: h + part(norm(h)),
@@ -43,6 +92,17 @@ WRONG = {
         "road normalised": lambda h, part, norm, first: norm(h) + part(norm(h)) if first else norm(h + part(h)),
         "no residual": lambda h, part, norm, first: part(norm(h)) if first else norm(part(h)),
         "norm of the part": lambda h, part, norm, first: h + part(norm(h)) if first else h + norm(part(h)),
+        "normalised on both sides": lambda h, part, norm, first: (
+            norm(h + part(norm(h))) if first else norm(h + part(h))
+        ),
+        "the part twice": lambda h, part, norm, first: h + part(part(norm(h))) if first else norm(h + part(part(h))),
+        "the norm's residual": lambda h, part, norm, first: h + part(norm(h)) if first else h + norm(h + part(h)),
+        "the norm alone": lambda h, part, norm, first: h + norm(h) if first else norm(h),
+        "part and norm exchanged": lambda h, part, norm, first: h + norm(part(h)) if first else part(h + norm(h)),
+        "subtracted": lambda h, part, norm, first: h - part(norm(h)) if first else norm(h - part(h)),
+        "normalised road of post-norm": lambda h, part, norm, first: (
+            h + part(norm(h)) if first else norm(h) + norm(part(h))
+        ),
     },
     "transformer.leaks": {
         "the last counts": leaks_with(places=range),
@@ -53,6 +113,15 @@ WRONG = {
         "always changed to 0": leaks_with(other=lambda ids, size: [*ids[:-1], 0]),
         "beyond the vocabulary": leaks_with(other=lambda ids, size: [*ids[:-1], ids[-1] + 1]),
         "yes or no": lambda model, ids, size: list(map(ne, model(ids), model([*ids[:-1], 0])))[:-1],
+        "without the last id": longer_and_shorter,
+        "the list itself changed": changed_in_place,
+        "what grows": compared_by(lambda before, after: after > before),
+        "what shrinks": compared_by(lambda before, after: after < before),
+        "the first leak alone": lambda model, ids, size: leaks_with()(model, ids, size)[:1],
+        "the neighbour of a leak": lambda model, ids, size: [i + 1 for i in leaks_with()(model, ids, size)],
+        "from behind": lambda model, ids, size: leaks_with()(model, ids, size)[::-1],
+        "how many": lambda model, ids, size: len(leaks_with()(model, ids, size)),
+        "changed to the one before": leaks_with(other=lambda ids, size: [*ids[:-1], ids[-1] - 1]),
     },
     "transformer.decoder_layer_parameters": {
         "the encoder's": lambda d, f: 4 * (d * d + d) + 2 * d * f + f + d + 4 * d,
@@ -62,6 +131,11 @@ WRONG = {
         "norms without bias": lambda d, f: 8 * (d * d + d) + 2 * d * f + f + d + 3 * d,
         "two norms": lambda d, f: 8 * (d * d + d) + 2 * d * f + f + d + 4 * d,
         "three maps": lambda d, f: 6 * (d * d + d) + 2 * d * f + f + d + 6 * d,
+        "an output map too few": lambda d, f: 8 * (d * d + d) - (d * d + d) + 2 * d * f + f + d + 6 * d,
+        "feed-forward's biases alike": lambda d, f: 8 * (d * d + d) + 2 * d * f + 2 * f + 6 * d,
+        "one bias in feed-forward": lambda d, f: 8 * (d * d + d) + 2 * d * f + f + 6 * d,
+        "an inner size of 4 d": lambda d, f: 8 * (d * d + d) + 8 * d * d + 5 * d + 6 * d,
+        "biases for queries, keys and values alone": lambda d, f: 8 * d * d + 6 * d + 2 * d * f + f + d + 6 * d,
     },
     "transformer.break_even": {
         "attention alone": lambda d, f: 2 * d,
@@ -70,5 +144,11 @@ WRONG = {
         "not divided": lambda d, f: 8 * d + 4 * f,
         "of one word": lambda d, f: 8 * d * d + 4 * d * f,
         "a root": lambda d, f: (2 * d + f) ** 0.5,
+        "an inner size of 4 d": lambda d, f: 6 * d,
+        "the decoder's": lambda d, f: (16 * d * d + 4 * d * f) / (8 * d),
+        "half of it": lambda d, f: d + f / 2,
+        "twos exchanged": lambda d, f: d + 2 * f,
+        "scores alone": lambda d, f: 2 * (2 * d + f),
+        "a whole power of 2": lambda d, f: 2 ** (2 * d + f).bit_length(),
     },
 }

@@ -132,6 +132,11 @@ def _remark_four_bits(arguments, expected, got):
     return _told(known, got)
 
 
+def _failure_four_bits(arguments, error):
+    zeros = "The largest absolute value of a block of zeros is 0, and nothing can be divided by it."
+    return zeros if isinstance(error, ZeroDivisionError) else ""
+
+
 def four_bits_with(block: list[float], levels: list[float], scale: float) -> list[float]:
     """With another scale than the largest absolute value."""
     scale = scale or 1.0
@@ -218,7 +223,7 @@ EXERCISES = {
         "B and A together have r * (rows + columns) numbers. For which r is that below rows * columns?",
         compare(
             break_even_rank,
-            [(2, 2), (3, 6), (4, 4), (128, 128), (512, 128), (768, 3072)],
+            [(1, 1), (2, 2), (3, 6), (4, 4), (128, 128), (512, 128), (768, 3072)],
             remark=_remark_break_even_rank,
         ),
     ),
@@ -231,6 +236,9 @@ EXERCISES = {
                 ([[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0]], [[3.0], [4.0]], 3.0),
                 ([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0]], [[1.0, 0.0, 1.0], [0.0, 3.0, 0.0]], [[1.0, 2.0], [0.5, 0.0]], 4.0),
                 ([[1.0, 2.0]] * 3, [[1.0, 1.0], [2.0, 0.0]], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], 8.0),
+                ([[1.0]], [[2.0]], [[3.0]], 0.5),
+                ([[1.0]], [[2.0], [1.0]], [[3.0, 1.0]], 1.0),
+                ([[1.0]], [[2.0], [1.0]], [[3.0, 1.0]], 5.0),
             ],
             remark=_remark_merged,
         ),
@@ -239,7 +247,7 @@ EXERCISES = {
         "Square, sort from the largest, add up the first `rank` of them, divide by the sum of all.",
         compare(
             kept_share,
-            [([2.0], 1), ([2.0, 1.0], 1), ([1.0, 3.0, 2.0], 2), ([1.0, 1.0, 1.0, 1.0], 3)],
+            [([2.0], 1), ([2.0, 1.0], 1), ([1.0, 3.0, 2.0], 2), ([1.0, 1.0, 1.0, 1.0], 3), ([2.0, 1.0], 0)],
             remark=_remark_kept_share,
         ),
     ),
@@ -249,11 +257,13 @@ EXERCISES = {
         compare(
             tuned,
             [
+                (_even, [1.0, 0.1], [0]),
                 (_even, [0.1, 0.3, 1.0], [0]),
                 (_tempting, [0.1, 0.3, 1.0], [0, 1]),
                 (_lucky, [0.1, 0.3, 1.0], [0, 1, 2]),
                 (_mixed, [0.1, 0.3, 1.0], [0, 1]),
                 (_skewed, [0.1, 0.3, 1.0], [0, 1, 2]),
+                (_skewed, [0.1, 0.3, 1.0], [1, 2]),
             ],
             remark=_remark_tuned,
         ),
@@ -266,9 +276,12 @@ EXERCISES = {
                 ([1.0], [-1.0, 0.0, 1.0]),
                 ([2.5, 1.0, -0.8], [-1.0, -0.5, 0.0, 0.5, 1.0]),
                 ([0.4, -2.0], [-1.0, 0.0, 1.0]),
+                ([0.0, 0.0], [-1.0, 0.0, 1.0]),
+                ([0.3, -0.1, 1.0], [-1.0, -0.4, 0.0, 0.1, 0.4, 1.0]),
                 ([0.02, -0.05, 0.03], [-1.0, -0.7, -0.5, -0.2, 0.0, 0.2, 0.5, 0.7, 1.0]),
             ],
             remark=_remark_four_bits,
+            failure=_failure_four_bits,
         ),
     ),
 }

@@ -180,8 +180,8 @@ def _remark_merge(arguments, expected, got):
 
 
 def _failure_merge(arguments, error):
-    if isinstance(error, OverflowError):
-        return "exp of a score overflows; use exp(score - largest), which is never above 1."
+    if isinstance(error, OverflowError | ZeroDivisionError):
+        return "exp of a score becomes infinite or 0; use exp(score - largest), which is never above 1."
     if isinstance(error, TypeError) and "must be Tensor" in str(error):
         return "The largest scores are plain numbers: max and math.exp work on them."
     return ""
@@ -223,7 +223,9 @@ EXERCISES = {
     "right_scale": Exercise(
         "What is the variance of one product? Of the sum of d of them? Dividing by which number makes it 1?",
         compare(
-            right_scale, [(1, 1.0, 2.0), (4, 1.0, 1.0), (64, 0.5, 3.0), (100, 2.0, 2.0)], remark=_remark_right_scale
+            right_scale,
+            [(1, 1.0, 2.0), (4, 1.0, 1.0), (2, 1.0, 1.0), (64, 0.5, 3.0), (100, 2.0, 2.0)],
+            remark=_remark_right_scale,
         ),
     ),
     "softmax_backward": Exercise(
@@ -240,7 +242,7 @@ EXERCISES = {
     ),
     "window_mask": Exercise(
         "The causal mask hides what is later. What hides what is too far back? Tensor.triu takes a diagonal.",
-        compare(window_mask, [(2, 1), (3, 2), (5, 3), (4, 9)], remark=_remark_window_mask),
+        compare(window_mask, [(2, 1), (3, 2), (5, 3), (4, 9), (1, 1)], remark=_remark_window_mask),
     ),
     "split_heads": Exercise(
         "Cut the last axis in two, [batch, time, heads, size], and then exchange two axes.",
@@ -250,6 +252,7 @@ EXERCISES = {
                 (torch.arange(12.0).view(1, 3, 4), 2),
                 (torch.arange(24.0).view(2, 3, 4), 4),
                 (torch.arange(36.0).view(1, 3, 12), 3),
+                (torch.arange(12.0).view(2, 2, 3), 1),
             ],
             remark=_remark_split_heads,
         ),
@@ -258,7 +261,15 @@ EXERCISES = {
         "Counter-clockwise by the angle t: x' = x cos t - y sin t, y' = x sin t + y cos t.",
         compare(
             turn,
-            [((1.0, 0.0), 1, 0.5), ((1.0, 2.0), 0, 1.0), ((0.3, -1.2), 7, 0.1), ((2.0, 1.0), 3, 1.0)],
+            [
+                ((1.0, 0.0), 1, 0.5),
+                ((1.0, 2.0), 0, 1.0),
+                ((0.3, -1.2), 7, 0.1),
+                ((2.0, 1.0), 3, 1.0),
+                ((-1.0, 2.0), 1, 0.5),
+                ((0.0, -1.0), 2, 0.25),
+                ((0.0, 0.0), 1, 1.0),
+            ],
             remark=_remark_turn,
         ),
     ),
@@ -271,6 +282,7 @@ EXERCISES = {
                 ((1.0, 1.0, _tensor(2.0, 0.0)), (0.0, 1.0, _tensor(0.0, 2.0))),
                 ((-3.0, 2.5, _tensor(1.0)), (4.0, 1.5, _tensor(-1.0))),
                 ((1000.0, 2.0, _tensor(1.0)), (990.0, 2.0, _tensor(4.0))),
+                ((-1001.0, 2.0, _tensor(1.0)), (-1000.0, 2.0, _tensor(4.0))),
             ],
             remark=_remark_merge,
             failure=_failure_merge,

@@ -27,11 +27,11 @@ def _remark_posterior(arguments, expected, got):
     return ""
 
 
-_UNDERFLOW = "exp underflowed to 0 everywhere, and 0/0 is no number: subtract the largest logarithm first."
+_UNDERFLOW = "exp gave 0 everywhere, or infinity, and 0/0 is no number: subtract the largest logarithm first."
 
 
 def _failure_posterior(arguments, error):
-    return _UNDERFLOW if isinstance(error, ZeroDivisionError) else ""
+    return _UNDERFLOW if isinstance(error, ZeroDivisionError | OverflowError) else ""
 
 
 def logistic_gradient(X, y, w):
@@ -142,6 +142,9 @@ def _remark_calibration_error(arguments, expected, got):
         found = [abs((y - p)[alone == b].sum()) for b in seen]
         if (p == 1).any() and same(float(np.sum(found)) / len(y), got, 1e-9):
             return "A probability of 1.0 belongs into the last bin, together with those just below it."
+    below = np.maximum(np.ceil(p * bins).astype(int) - 1, 0)
+    if same(float(np.abs(np.bincount(below, weights=y - p)).sum() / len(y)), got, 1e-9):
+        return "A probability on the border of two bins belongs into the upper one."
     if same(np.abs(y - p).mean(), got, 1e-9):
         return "That is the error of single examples: average probabilities and labels within a bin before comparing."
     return ""
@@ -191,6 +194,12 @@ def sign_test(right_a: list[bool], right_b: list[bool]) -> float:
     return min(1.0, 2 * tail / 2 ** (a + b))
 
 
+def _failure_sign_test(arguments, error):
+    if isinstance(error, OverflowError):
+        return "math.comb(n, k) is too large for a float: divide it by 2**n, two whole numbers, before anything else."
+    return ""
+
+
 def _remark_sign_test(arguments, expected, got):
     right_a, right_b = arguments
     a = sum(x and not y for x, y in zip(right_a, right_b, strict=True))
@@ -219,6 +228,9 @@ EXERCISES = {
                 ([-1.0, -3.0],),
                 ([-1.5, -0.5, -3.0],),
                 ([-1000.0, -1001.0],),
+                ([-1.0, -2000.0],),
+                ([-2000.0, -1.0],),
+                ([-20000.0, -20001.0],),
             ],
             remark=_remark_posterior,
             failure=_failure_posterior,
@@ -252,6 +264,8 @@ EXERCISES = {
                     np.random.default_rng(1).normal(size=(3, 4, 2)).round(2),
                     np.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]),
                 ),
+                (np.array([[[0.0], [4.0]]]), np.array([[1, 1]])),  # a real token whose state is 0
+                (np.array([[[9.0], [1.0], [9.0], [3.0]]]), np.array([[0, 1, 0, 1]])),
             ],
             remark=_remark_masked_mean,
         ),
@@ -268,6 +282,7 @@ EXERCISES = {
                 ([1, 0], [0, 0]),
                 ([0, 0], [1, 0]),
                 ([1, 0], [0, 1]),
+                ([0], [0]),
             ],
             remark=_remark_precision_recall_f1,
             failure=_failure_precision_recall_f1,
@@ -283,6 +298,9 @@ EXERCISES = {
                 ([0, 1], [0.5, 0.5]),
                 ([0, 1, 1, 0], [0.1, 0.4, 0.35, 0.35]),
                 ([0, 0, 0, 1, 1], [0.1, 0.5, 0.6, 0.55, 0.9]),
+                ([0, 1, 0], [-2.0, -1.0, -3.0]),
+                ([0, 1], [1e-10, 3e-10]),
+                ([1, 1, 0, 0, 1], [0.4, 0.4, 0.1, 0.3, 0.2]),
             ],
             remark=_remark_auc,
         ),
@@ -297,6 +315,10 @@ EXERCISES = {
                 ([0.75, 0.75], [1, 0], 2),
                 ([0.2, 0.9, 0.8], [1, 1, 0], 2),
                 ([1.0, 0.75], [0, 1], 2),
+                ([0.0, 0.5], [1, 1], 2),
+                ([0.25, 0.5], [1, 0], 2),
+                ([0.4, 0.1], [1, 0], 2),
+                ([0.0, 0.25], [1, 0], 4),
                 ([0.1, 0.3, 0.35, 0.7, 1.0], [0, 1, 0, 0, 1], 5),
             ],
             remark=_remark_calibration_error,
@@ -314,6 +336,8 @@ EXERCISES = {
                 ([0.1, 0.2, 0.4, 0.6, 0.8, 0.9], [1, 0, 0, 1, 0, 1], 1.0, 3.0),
                 ([0.1, 0.3, 0.35, 0.5, 0.7, 0.9], [0, 1, 0, 0, 1, 1], 5.0, 1.0),
                 ([0.1, 0.3, 0.35, 0.5, 0.7, 0.9], [0, 1, 0, 0, 1, 1], 1.0, 5.0),
+                ([0.3, 0.6], [0, 0], 1.0, 1.0),
+                ([0.4, 0.6, 0.4, 0.6], [0, 0, 0, 1], 1.0, 2.0),
             ],
             remark=_remark_best_threshold,
         ),
@@ -330,8 +354,10 @@ EXERCISES = {
                 ([True] + [False] * 4, [False] + [True] * 4),
                 ([True] * 6 + [False], [False] * 6 + [True]),
                 ([True] * 9 + [False] * 3, [True] * 4 + [False] * 5 + [True] + [False] * 2),
+                ([True] * 570 + [False] * 530, [False] * 570 + [True] * 530),
             ],
             remark=_remark_sign_test,
+            failure=_failure_sign_test,
         ),
     ),
 }

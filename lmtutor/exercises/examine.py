@@ -6,7 +6,7 @@ import copy
 import inspect
 import math
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Number
@@ -75,14 +75,18 @@ def compare(
 
 
 def same(expected, got, tolerance: float) -> bool:
-    """Whether two results agree: numbers within the tolerance, containers item by item, all else by ==."""
+    """Whether two results agree: numbers within the tolerance, containers item by item, all else by ==.
+
+    Whole numbers and booleans agree exactly. What came has to be of the kind that was expected: its own `==` is not
+    asked, as it may say yes to everything.
+    """
     if hasattr(got, "detach"):  # a tensor with a gradient warns when it becomes a number
         got = got.detach()
     if hasattr(expected, "tolist"):  # arrays and tensors
         if _of_booleans(expected) and not _of_booleans(got):  # 1.0 == True, but a mask of numbers masks nothing
             return False
         expected = expected.tolist()
-    if isinstance(expected, list | tuple) and not isinstance(got, str | Mapping):
+    if isinstance(expected, list | tuple) and not isinstance(got, str | Mapping | Set):  # a set has no order
         try:
             got = list(got)
         except TypeError:
@@ -92,14 +96,16 @@ def same(expected, got, tolerance: float) -> bool:
         if not isinstance(got, Mapping) or expected.keys() != got.keys():
             return False
         return all(same(value, got[key], tolerance) for key, value in expected.items())
-    if isinstance(expected, Number) and not isinstance(expected, bool):
-        if isinstance(got, str | bytes):  # float("1") would do, but "1" is no number
+    if isinstance(expected, Number):
+        if isinstance(got, str | bytes) or getattr(got, "shape", ()):  # "1" is no number, and [1] isn't either
             return False
+        tolerance = min(tolerance, 1e-12) if isinstance(expected, int) else tolerance
         try:
             return math.isclose(expected, float(got), rel_tol=tolerance, abs_tol=tolerance)
         except (TypeError, ValueError):
             return False
-    return bool(expected == got)
+    kind = type(expected)
+    return isinstance(got, kind) and kind.__eq__(expected, got) is True
 
 
 def _of_booleans(value) -> bool:

@@ -192,7 +192,7 @@ EXERCISES = {
         "The mean of n numbers has a variance of spread² / n. The variances of two independent means add up.",
         compare(
             seeds_needed,
-            [(2.0, 1.0), (1.0, 1.0), (10.0, 0.5), (1.5, 2.0), (0.5, 1.1)],
+            [(2.0, 1.0), (1.0, 1.0), (10.0, 0.5), (1.5, 2.0), (0.5, 1.1), (0.125, 1.0), (1.0, 0.0)],
             remark=_remark_seeds_needed,
         ),
     ),
@@ -201,7 +201,10 @@ EXERCISES = {
         "Take the lower one.",
         compare(
             rate,
-            [(0, 10, 2, 1.0), (1, 10, 2, 1.0), (2, 10, 2, 1.0), (9, 10, 2, 1.0), (50, 625, 62, 1e-3)],
+            [
+                *[(0, 10, 2, 1.0), (1, 10, 2, 1.0), (2, 10, 2, 1.0), (9, 10, 2, 1.0), (50, 625, 62, 1e-3)],
+                *[(3, 5, 4, 1.0), (0, 3, 1, 0.5), (7, 10, 2, 2.0)],
+            ],
             tolerance=1e-9,
             remark=_remark_rate,
         ),
@@ -217,6 +220,10 @@ EXERCISES = {
                 ([0.6, 0.5, 0.7, 0.6, 0.4, 0.3], 2),
                 ([0.7, 0.5, 0.6, 0.55, 0.52, 0.4, 0.45, 0.5], 3),
                 ([0.5, 0.5, 0.5, 0.4], 2),  # an equal loss is no better one
+                ([2.0, 1.5, 1.8, 1.9], 2),
+                ([0.50001, 0.5, 0.6, 0.7], 2),
+                ([0.505, 0.5, 0.6, 0.7], 2),
+                ([-0.5, -0.25, -0.75], 1),
                 ([0.6, 0.7, 0.5, 0.6, 0.4], 2),  # a better one sets the counter back
             ],
             remark=_remark_stop_early,
@@ -227,7 +234,10 @@ EXERCISES = {
         "one begins `overlap` before its end.",
         compare(
             windows,
-            [(5, 10, 2), (10, 10, 2), (12, 10, 2), (20, 10, 2), (26, 10, 2), (9, 3, 0), (1300, 510, 128)],
+            [
+                *[(5, 10, 2), (10, 10, 2), (12, 10, 2), (20, 10, 2), (26, 10, 2), (9, 3, 0), (1300, 510, 128)],
+                *[(2, 10, 2), (1, 10, 4), (5, 3, 2), (11, 10, 2), (3, 1, 0)],
+            ],
             remark=_remark_windows,
         ),
     ),
@@ -236,6 +246,7 @@ EXERCISES = {
         compare(
             importance,
             [
+                (_praise, []),
                 (_praise, ["good"]),
                 (_praise, ["not", "good"]),
                 (_praise, ["good", "food", "good"]),

@@ -143,7 +143,9 @@ def _bent(temperature):
 
 
 def _remark_matching_temperature(arguments, expected, got):
-    surprise, target, low, high = arguments
+    surprise, target, low, high, steps = (*arguments, 20)[:5]
+    if steps > 20 and abs(surprise(got) - target) < 10:
+        return f"Not near enough: to within (high - low) / 2**steps, and here steps is {steps}."
     if expected in (low, high) and not low <= got <= high:
         return "The answer lies between low and high; a target beyond them gives the nearer one."
     if same((low + high) / 2, got, 1e-3):
@@ -179,6 +181,7 @@ EXERCISES = {
                 ([0.4, 0.2, 0.4], 0.5),  # one has exactly the share
                 ([0.1, 0.4, 0.2, 0.3], 0.3),
                 ([0.25, 0.25, 0.25, 0.25], 1.0),
+                ([0.0, 0.75, 0.25], 0.0),
             ],
             remark=_remark_min_p,
         ),
@@ -193,6 +196,7 @@ EXERCISES = {
                 ([0.0, 1.0], 0.0),
                 ([0.2, 0.3, 0.5], 0.2),
                 ([0.3, 0.3, 0.4], 0.35),
+                ([0.5, 0.0, 0.5], 0.5),
                 ([0.1] * 10 + [0.0], 1 - 2**-53),  # the ten sum to 1 - 2**-53
             ],
             remark=_remark_draw,
@@ -204,11 +208,14 @@ EXERCISES = {
         compare(
             repetition,
             [
+                ([], 1),
                 (["a", "a", "a"], 1),
                 (["a", "b", "a", "b"], 2),
                 (["a", "b", "c"], 4),
                 (["x", "y", "x", "y", "x", "z"], 2),
                 (list("abcabcabd"), 3),
+                (["a", "b"], 2),
+                (["a", "bc", "ab", "c"], 2),
             ],
             remark=_remark_repetition,
         ),
@@ -222,6 +229,7 @@ EXERCISES = {
                 (_line, 9.0, 0.5, 2.0),
                 (_line, 0.1, 0.5, 2.0),
                 (_bent, 2.0, 0.0, 1.0),
+                (_line, 3.0, 1.0, 2.0**24, 60),
             ],
             tolerance=1e-3,
             remark=_remark_matching_temperature,

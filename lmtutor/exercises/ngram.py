@@ -80,6 +80,8 @@ def _remark_perplexity(arguments, expected, got):
         return "You took the arithmetic mean of the probabilities; perplexity needs the mean of their logarithms."
     if expected != math.inf and same(math.log(expected), got, 1e-6):
         return "That is the cross-entropy; the perplexity is its exponential."
+    if expected != math.inf and got == math.inf and len(probabilities) < 10:
+        return "Only a probability of exactly 0 makes it infinite; a small one is no 0."
     if expected != math.inf and got == math.inf:
         return "A product of so many probabilities becomes 0: take the mean of their logarithms instead."
     if same(expected ** len(probabilities), got, 1e-6):
@@ -216,7 +218,7 @@ EXERCISES = {
         hint="The logarithm of a product is the sum of the logarithms: sum(math.log(p) for p in ...).",
         examine=compare(
             log_probability,
-            [([1.0],), ([0.5],), ([0.5, 0.25],), ([0.1] * 400,)],
+            [([1.0],), ([0.5],), ([0.5, 0.25],), ([0.5, 1e-310],), ([0.1] * 400,), ([0.1] * 6000,)],
             remark=_remark_log_probability,
             failure=_failure_log_probability,
         ),
@@ -234,7 +236,19 @@ EXERCISES = {
         hint="Mean of -ln p first, then exp. math.log(0) is an error, so look for a 0 before: the answer is math.inf.",
         examine=compare(
             perplexity,
-            [([0.5],), ([0.25, 0.25],), ([0.5, 0.125],), ([0.5, 0.0],), ([1e-3] * 300,)],
+            [
+                ([0.5],),
+                ([0.25, 0.25],),
+                ([0.5, 0.125],),
+                ([0.5, 0.25, 0.01],),
+                ([0.5, 0.5, 0.125],),
+                ([0.5, 0.0],),
+                ([0.0, 0.5],),
+                ([0.5, 0.0, 0.5],),
+                ([1e-20],),
+                ([1e-3] * 300,),
+                ([1e-3] * 2000,),
+            ],
             remark=_remark_perplexity,
             failure=_failure_perplexity,
         ),
@@ -257,6 +271,8 @@ EXERCISES = {
                 ([0.5, 0.5], [[0.2], [0.6]]),
                 ([0.25, 0.75], [[0.2, 0.9], [0.6, 0.1]]),
                 ([0.2, 0.3, 0.5], [[0.1, 0.1, 0.1], [0.5, 0.0, 0.2], [0.9, 0.0, 0.0]]),
+                ([0.5, 0.5], [[1e-10], [3e-10]]),
+                ([0.0, 1.0], [[0.5, 0.5], [0.25, 0.5]]),
             ],
             remark=_remark_em_step,
         ),
@@ -265,7 +281,7 @@ EXERCISES = {
         hint="A Counter of pairs has each different pair once as a key: loop over the keys, not over the counts.",
         examine=compare(
             continuation_probability,
-            [(_PAIRS, "cat"), (_PAIRS, "sat"), (_PAIRS, "the")],
+            [(_PAIRS, "cat"), (_PAIRS, "sat"), (_PAIRS, "the"), (_PAIRS, "at")],
             remark=_remark_continuation,
         ),
     ),
@@ -279,6 +295,9 @@ EXERCISES = {
                 (_PAIRS, "the", "sat", 0.5),
                 (_PAIRS, "the", "the", 0.75),
                 (_PAIRS, "sat", "cat", 0.5),
+                (_PAIRS, "the", "cat", 0.75),
+                (_PAIRS, "a", "cat", 1.0),
+                (_PAIRS, "the", "dog", 0.0),
             ],
             remark=_remark_kneser_ney,
             failure=_failure_kneser_ney,
@@ -293,6 +312,7 @@ EXERCISES = {
                 (_SENTENCES[:4], _SENTENCES[4:], 2, [4], _VOCABULARY),
                 (_SENTENCES[:4], _SENTENCES[4:], 2, [1, 2, 4], _VOCABULARY),
                 (_SENTENCES[:5], _SENTENCES[5:], 3, [2, 5], _VOCABULARY),
+                (_SENTENCES[:4], _SENTENCES[4:], 2, [4, 2], Vocabulary(_SENTENCES, min_count=2)),
             ],
             remark=_remark_learning_curve,
         ),

@@ -33,7 +33,7 @@ def trust(share: float, random: float = 0.1, same: float = 0.1) -> float:
 
 
 def _remark_trust(arguments, expected, got):
-    share, random, unchanged = arguments
+    share, random, unchanged = (*arguments, 0.1, 0.1)[:3]
     seen = 1 - share * (1 - random - unchanged)
     known = {
         1 - share * (1 - unchanged): "Of all tokens, yes; but this one is not the mask. Divide by how likely that is.",
@@ -91,10 +91,22 @@ def _both(tokens, place):
     return before[0] if before == behind and before else "b"
 
 
+def _behind(tokens, place):
+    """Says what stands behind, and nothing at the end."""
+    return "".join(tokens[place + 1 : place + 2])
+
+
+def _question(tokens, place):
+    """Says "b" where it reads "?", else what it reads."""
+    return "b" if tokens[place] == "?" else tokens[place]
+
+
 def _remark_fair_accuracy(arguments, expected, got):
     guess, tokens, mask = arguments
     if same(sum(guess(tokens, i) == t for i, t in enumerate(tokens)) / len(tokens), got, 1e-9):
         return "The token is still to be read: put the mask in its place first."
+    if mask != "[MASK]":
+        return "The mask of this model is another one: use the argument."
     every = [mask] * len(tokens)
     if same(sum(guess(every, i) == t for i, t in enumerate(tokens)) / len(tokens), got, 1e-9):
         return "Hide one token at a time: the others stay visible."
@@ -103,6 +115,9 @@ def _remark_fair_accuracy(arguments, expected, got):
     cut = [guess([*tokens[:i], *tokens[i + 1 :], ""], i) == t for i, t in enumerate(tokens)]
     if same(sum(cut) / len(tokens), got, 1e-9):
         return "The token is gone, and all behind it move up: put the mask in its place."
+    beside = [guess([*tokens[:i], mask, *tokens[i:]], i) == t for i, t in enumerate(tokens)]
+    if same(sum(beside) / len(tokens), got, 1e-9):
+        return "Put the mask in the place of the token, not before it: there it can still be read."
     return ""
 
 
@@ -145,6 +160,7 @@ EXERCISES = {
                 (_ln([0.9, 0.1], [0.2, 0.8]), [None, 0]),
                 (_ln([0.2, 0.3, 0.5], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]), [2, None, 0]),
                 (_ln([0.4, 0.6]), [None]),
+                (_ln([0.5, 0.5], [0.1, 0.9], [0.2, 0.8]), [0, 0, 1]),
             ],
             remark=_remark_hidden_loss,
         ),
@@ -153,7 +169,10 @@ EXERCISES = {
         "How many of 1,000 tokens are shown as something other than the mask? How many of these are true?",
         compare(
             trust,
-            [(0.5, 0.1, 0.1), (0.5, 0.0, 0.2), (0.15, 0.1, 0.1), (0.4, 0.3, 0.1), (0.0, 0.1, 0.1)],
+            [
+                *[(0.5,), (0.5, 0.0, 0.2), (0.15, 0.1, 0.1), (0.4, 0.3, 0.1), (0.0, 0.1, 0.1)],
+                (1.0, 0.1, 0.1),
+            ],
             remark=_remark_trust,
         ),
     ),
@@ -171,6 +190,8 @@ EXERCISES = {
                 (_both, ["c", "b", "c", "d"], "[MASK]"),
                 (_both, ["c", "c", "c", "b", "c", "d", "b"], "[MASK]"),
                 (_left, [], "[MASK]"),
+                (_behind, ["a", "b"], "[MASK]"),
+                (_question, ["b", "a"], "?"),
             ],
             remark=_remark_fair_accuracy,
         ),
@@ -184,6 +205,7 @@ EXERCISES = {
                 ([55.0, 80.0, 85.0], [90.0, 60.0, 80.0]),
                 ([70.0, 75.0, 75.0], [60.0, 55.0, 55.0]),
                 ([60.0, 66.0, 70.0, 71.0], [64.0, 58.0, 60.0, 62.0]),
+                ([50.0, 60.0, 55.0], [70.0, 65.0, 70.0]),
                 ([60.0, 88.0, 80.0], [45.0, 70.0, 79.0]),  # the largest ratio is not the largest difference
             ],
             remark=_remark_most_selective,

@@ -33,7 +33,10 @@ def _remark_softmax_gradient(arguments, expected, got):
     return ""
 
 
-_OVERFLOW = "A large logit overflows in exp: subtract the largest logit from all of them first."
+_OVERFLOW = (
+    "A large logit overflows in exp, and where all are far below 0 each exp is 0: subtract the largest logit from all "
+    "of them first."
+)
 
 
 def _failure_softmax_gradient(arguments, error):
@@ -234,6 +237,12 @@ def _lstm_case(rows: int, inputs: int, hidden: int, seed: int) -> tuple:
     return x, torch.full((rows, hidden), 0.5), torch.full((rows, hidden), -0.25), W, U, b
 
 
+def _two_states(case: tuple) -> tuple:
+    """The case with another old state for each of its two texts."""
+    x, h, *rest = case
+    return x, torch.tensor([[0.5, -1.0], [0.25, 0.0]]), *rest
+
+
 def _tiny_model() -> RecurrentLanguageModel:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
@@ -252,7 +261,16 @@ EXERCISES = {
         "none overflows). Then subtract 1 from the entry y.",
         examine=compare(
             softmax_gradient,
-            [([0.0, 0.0], 0), ([2.0, 1.0, 0.0], 1), ([-1.0, 0.5, 3.0], 2), ([1000.0, 0.0], 0)],
+            [
+                ([0.0, 0.0], 0),
+                ([2.0, 1.0, 0.0], 1),
+                ([-1.0, 0.5, 3.0], 2),
+                ([1000.0, 0.0], 0),
+                ([0.0, 1000.0], 0),
+                ([1000.0, -1000.0], 1),
+                ([1000.0, 999.0], 1),
+                ([-1000.0, -1001.0], 0),
+            ],
             remark=_remark_softmax_gradient,
             failure=_failure_softmax_gradient,
         ),
@@ -266,6 +284,7 @@ EXERCISES = {
                 (_ONE, 0.5 * _ONE, 0.5 * _ONE, _ONE, 0 * _ONE[0], 0 * _ONE[0]),
                 _rnn_case(1, 1, 2, 0),
                 _rnn_case(2, 3, 2, 1),
+                _two_states(_rnn_case(2, 3, 2, 1)),
             ],
             tolerance=1e-5,
             remark=_remark_rnn_step,
@@ -276,7 +295,12 @@ EXERCISES = {
         "then h = sigmoid(o) * tanh(new cell).",
         examine=compare(
             lstm_step,
-            [_lstm_case(1, 1, 1, 0), _lstm_case(1, 1, 2, 1), _lstm_case(2, 3, 2, 2)],
+            [
+                _lstm_case(1, 1, 1, 0),
+                _lstm_case(1, 1, 2, 1),
+                _lstm_case(2, 3, 2, 2),
+                _two_states(_lstm_case(2, 3, 2, 2)),
+            ],
             tolerance=1e-5,
             remark=_remark_lstm_step,
         ),
@@ -285,7 +309,7 @@ EXERCISES = {
         hint="ids[:-1] leaves out the last one, ids[1:] the first one.",
         examine=compare(
             inputs_and_labels,
-            [([1, 2],), ([5, 6, 7, 8],), ([3, 3, 3, 1],)],
+            [([1, 2],), ([5, 6, 7, 8],), ([3, 3, 3, 1],), ([5, 6, 5],), ([0, 4, 0, 0],), ([9],)],
             remark=_remark_inputs_and_labels,
         ),
     ),
@@ -299,6 +323,9 @@ EXERCISES = {
                 ([np.array([3.0, 4.0]), np.array([12.0, 0.0])], 2.5),
                 ([np.array([0.3, 0.4])], 1.0),
                 ([np.array([0.0, 0.0])], 1.0),
+                ([np.array([0.0]), np.array([3.0, 4.0])], 1.0),
+                ([np.array([0.3]), np.array([0.0, 0.4])], 0.25),
+                ([np.array([[3.0, 0.0], [0.0, 4.0]])], 1.0),
                 ([np.array([3.0, -4.0]), np.array([12.0, 0.0])], 1.0),
             ],
             remark=_remark_clip,
@@ -310,8 +337,8 @@ EXERCISES = {
         examine=compare(lstm_parameters, [(3, 4), (2, 3), (64, 256)], remark=_remark_lstm_parameters),
     ),
     "top_p": Exercise(
-        hint="Sort by falling probability (np.argsort(-p)), add up until the sum reaches the share, keep those, and "
-        "divide by their sum.",
+        hint="Sort by falling probability (np.argsort(-p, kind='stable'): equal ones keep their order), add up until "
+        "the sum reaches the share, keep those, and divide by their sum.",
         examine=compare(
             top_p,
             [
@@ -335,6 +362,7 @@ EXERCISES = {
                 (_tiny_model(), [0, 1, 2, 3], [2]),
                 (_tiny_model(), [0, 4, 2, 3, 1, 2, 0, 3], [1, 3]),
                 (_tiny_model(), [1, 4, 2, 2, 1, 0, 0, 3, 4, 1], [1, 2, 5]),
+                (_tiny_model(), [0, 4, 2, 3, 1, 2, 0, 3], [3, 1]),
             ],
             tolerance=1e-4,
             remark=_remark_context_curve,

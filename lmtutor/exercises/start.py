@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lmtutor.data.text import words
 from lmtutor.exercises.examine import Exercise, compare
 
@@ -19,6 +21,8 @@ def _remark_count_words(arguments, expected, got):
         return "A text of no characters holds no word: split() without an argument knows that."
     if got == len(words(string)):
         return "A comma is no word of its own here: only blanks part words."
+    if got == len(re.findall(r"\w+", string)):
+        return "Only blanks part words: an apostrophe or a hyphen does not, and a dash between blanks is one of them."
     return ""
 
 
@@ -27,7 +31,18 @@ EXERCISES = {
         hint='"a b".split() gives the list ["a", "b"], and len() tells how long a list is.',
         examine=compare(
             count_words,
-            [("sea",), ("the sea",), ("the lamp, the sea!",), ("",), ("two  blanks",), ("a line\nand another",)],
+            [
+                ("sea",),
+                ("the sea",),
+                ("the lamp, the sea!",),
+                ("",),
+                ("two  blanks",),
+                (" sea ",),
+                ("a line\nand another",),
+                ("a\ttab",),
+                ("the keeper's lamp-room",),
+                ("7 lamps - all lit",),
+            ],
             remark=_remark_count_words,
         ),
     ),

@@ -36,7 +36,11 @@ def rms_norm(x, gain, eps=1e-6) -> torch.Tensor:
 
 
 def _remark_rms_norm(arguments, expected, got):
-    x, gain = arguments[:2]
+    x, gain, eps = (*arguments, 1e-6)[:3]
+    if eps != 1e-6 and same(rms_norm(x, gain), got, 1e-6):
+        return "eps has another value here: use the argument."
+    if eps > 1 and (same(gain * x / (x.square().mean(-1, keepdim=True).sqrt() + eps), got, 1e-6)):
+        return "eps is added to the mean square, before the root."
     if same((x / (x.square().mean(-1, keepdim=True)).sqrt()), got, 1e-4):
         return "The gain is missing: each number gets its own factor."
     if same(gain * (x - x.mean(-1, keepdim=True)) / x.std(-1, correction=0, keepdim=True), got, 1e-4):
@@ -110,6 +114,11 @@ def _first_sees_last(ids):
     return [ids[0] * 10 + ids[-1], *ids[1:]]
 
 
+def _number_of_ids(ids):
+    """Each place knows how many ids there are."""
+    return [sum(ids[: place + 1]) + len(ids) for place in range(len(ids))]
+
+
 def _below(vocab_size, model):
     """A model that, as an embedding does, knows only the ids below vocab_size."""
 
@@ -134,6 +143,8 @@ def _remark_leaks(arguments, expected, got):
         return "Not whether each place leaks, but the numbers of those that do."
     if len(ids) - 1 in list(got):
         return "The last place may change, it has read the new id; only those before it count."
+    if model.__doc__ == _number_of_ids.__doc__:
+        return "Change the last id, and leave the number of ids as it is."
     if not list(got) and expected:
         return "Is the last id of your second call really another one?"
     if list(got) != sorted(set(got)):
@@ -188,7 +199,7 @@ def _vector(*numbers):
 EXERCISES = {
     "shift": Exercise(
         "Before the first word it has read only the start. What should it say when it has read the last word?",
-        compare(shift, [([7], 1, 2), ([7, 8, 9], 1, 2), ([], 1, 2)], remark=_remark_shift),
+        compare(shift, [([7], 1, 2), ([7, 8, 9], 1, 2), ([], 1, 2), ([7, 8, 7], 0, 9)], remark=_remark_shift),
     ),
     "rms_norm": Exercise(
         "x.square().mean(-1, keepdim=True) is the mean square of each vector.",
@@ -199,6 +210,9 @@ EXERCISES = {
                 (_vector(1, 2, 3, 6), _vector(1, 2, 1, 0.5)),
                 (torch.arange(6.0).double().reshape(2, 3) + 1, _vector(1, 1, 3)),
                 (_vector(0, 0), _vector(1, 1)),
+                (_vector(0.001, 0.001), _vector(1, 1)),
+                (_vector(3, 4), _vector(1, 1), 12.5),
+                (torch.arange(8.0).double().reshape(2, 2, 2), _vector(1, 2)),
             ],
             remark=_remark_rms_norm,
             failure=_failure_rms_norm,
@@ -208,7 +222,12 @@ EXERCISES = {
         "Before: normalise what goes into the part. After: normalise the sum.",
         compare(
             around,
-            [(3.0, _twice, _square, True), (3.0, _twice, _square, False), (-2.0, _square, _twice, True)],
+            [
+                (3.0, _twice, _square, True),
+                (3.0, _twice, _square, False),
+                (-2.0, _square, _twice, True),
+                (-2.0, _square, _twice, False),
+            ],
             remark=_remark_around,
         ),
     ),
@@ -223,6 +242,8 @@ EXERCISES = {
                 (_below(5, _one_ahead), [4, 3, 2, 4], 5),
                 (_below(3, _first_sees_last), [1, 0, 2, 1], 3),
                 (_below(3, _one_ahead), [2, 0], 3),
+                (_below(5, _everywhere), [3], 5),
+                (_below(5, _number_of_ids), [1, 2, 3], 5),
             ],
             remark=_remark_leaks,
             failure=_failure_leaks,

@@ -136,6 +136,8 @@ def brevity_penalty(said_length: int, reference_length: int) -> float:
 
 def _remark_brevity_penalty(arguments, expected, got):
     c, r = arguments
+    if c == 0:
+        return "Nothing was said, so it is 0, whatever the reference."
     if expected == 1 and got > 1:
         return "What is long enough is not rewarded: at most 1."
     if r and same(min(1, math.exp(1 - c / r)), got, 1e-9):
@@ -165,6 +167,8 @@ def _remark_error_rate(arguments, expected, got):
     a, s, p = arguments
     size = len(a) + len(s)
     known = {
+        1
+        - (2 * len(a & s) + len(a & p)) / size: "A sure link that is among the possible ones, too, counts once there.",
         1 - expected: "That is what is right; the error rate is 1 minus it.",
         1 - (len(a & s) + len(a & p)) / size: "P contains S: a sure link is a possible one, too.",
         1 - (len(a & s) + len(a & s | p)) / size: "& binds more strongly than |: put sure | possible in brackets.",
@@ -196,6 +200,11 @@ def _length_ratio(said, references):
     return -abs(sum(map(len, said)) - sum(map(len, references)))
 
 
+def _room(said, references):
+    """How many characters the references have more."""
+    return sum(map(len, references)) - sum(map(len, said))
+
+
 def _remark_wins(arguments, expected, got):
     score, a, b, references, samples = arguments
     strict = sum(
@@ -206,6 +215,8 @@ def _remark_wins(arguments, expected, got):
     means = [[sum(scores[i] for i in s) for scores in alone] for s in samples]
     if same(sum((x > y) + 0.5 * (x == y) for x, y in means) / len(samples), got, 1e-9):
         return "A sample has one score, that of all its sentences together; it need not be the mean of theirs."
+    if score is _room:
+        return "score takes what was said first, and then the references."
     if same(1 - expected, got, 1e-9) and not same(expected, 0.5, 1e-9):
         return "These are B's wins."
     if same(expected * len(samples), got, 1e-9):
@@ -224,7 +235,7 @@ EXERCISES = {
         "One token has the share 1 - ε + ε/V, each of V - 1 others ε/V. Entropy is -Σ q ln q; 0 ln 0 counts as 0.",
         compare(
             least_loss,
-            [(0.0, 4), (0.5, 2), (0.1, 10), (0.1, 1000)],
+            [(0.0, 4), (0.5, 2), (0.1, 10), (0.1, 1000), (1.0, 4)],
             remark=_remark_least_loss,
             failure=_failure_least_loss,
         ),
@@ -247,6 +258,7 @@ EXERCISES = {
                 ([-0.1, -4.0], [[-3.0, -0.8, -0.7], [-0.1, -2.5, -3.2]], 2),
                 ([-1.0, -1.2], [[-3.0, -0.9, -0.7], [-0.1, -3.0, -4.0]], 2),
                 ([-1.0, -2.0], [[-0.2, -1.7], [-0.4, -1.1]], 3),
+                ([-0.2, -3.0], [[-2.5, -2.6], [-0.1, -4.0]], 1),
             ],
             remark=_remark_best_continuations,
         ),
@@ -262,6 +274,10 @@ EXERCISES = {
                 (["a", "b", "a", "b", "a"], ["a", "b", "a", "c"], 2),
                 (["the"], ["the", "cat"], 2),
                 (["the", "cat", "sat", "on", "the", "mat"], ["on", "the", "mat", "the", "cat", "sat"], 3),
+                (["he"], ["the"], 1),
+                (["The"], ["the"], 1),
+                (["ab", "c"], ["a", "bc"], 2),
+                ([], ["the", "cat"], 1),
             ],
             remark=_remark_clipped_precision,
         ),
@@ -270,7 +286,7 @@ EXERCISES = {
         "min(1, e^(1 - r/c)) does both cases at once; c = 0 wants a case of its own.",
         compare(
             brevity_penalty,
-            [(4, 4), (2, 4), (6, 4), (0, 4), (9, 10)],
+            [(4, 4), (2, 4), (6, 4), (0, 4), (9, 10), (0, 0), (3, 0)],
             remark=_remark_brevity_penalty,
             failure=_failure_brevity_penalty,
         ),
@@ -285,6 +301,8 @@ EXERCISES = {
                 ({_A, _B, (1, 2)}, {_A, _C}, {_B}),
                 ({_C}, {_A}, {_B}),
                 ({_A, _B, _C, (0, 2)}, {_A, _B, _C}, {(2, 0), (1, 0)}),
+                ({_A, _B}, {_A}, {_A, _B}),
+                (set(), {_A}, {_B}),
             ],
             remark=_remark_error_rate,
         ),
@@ -300,6 +318,7 @@ EXERCISES = {
                 (_right, ["x", "q", "q"], ["q", "y", "q"], ["x", "y", "z"], [[0, 0, 1], [1, 1, 2], [0, 1, 0]]),
                 (_length_ratio, ["a", "aaa"], ["aa", "a"], ["aa", "aa"], [[0, 1]]),
                 (_length_ratio, ["aa", "b"], ["a", "b"], ["aa", "bbb"], [[0, 1], [1, 1], [0, 0], [0, 1]]),
+                (_room, ["a"], ["aa"], ["aaa"], [[0]]),
             ],
             remark=_remark_wins,
         ),

@@ -252,6 +252,14 @@ def test_a_dead_kernel_is_told_as_such(course, capsys):
     assert "03_dies: cell [1]: the kernel died" in capsys.readouterr().out
 
 
+def test_a_cell_that_is_cut_off_has_failed_though_it_would_take_an_interrupt(course, capsys, monkeypatch):
+    monkeypatch.setattr(execute, "CELL_SECONDS", 3)
+    waiting = "import time\n\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass"  # as training.fit does
+    write_notebook(course / "chapters" / "03_slow.ipynb", "x = 1", waiting, "print('not reached')")
+    assert main(["run", "03"]) == 1
+    assert "03_slow: cell [2]: it ran longer than 3 s" in capsys.readouterr().out
+
+
 def test_mistakes_of_use_are_one_sentence_on_stderr(course, capsys, monkeypatch):
     for arguments, expected in [
         (["run", "00_work"], "The chapter '00_work' is not known; did you mean '00_works'?"),

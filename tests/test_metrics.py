@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,28 +75,45 @@ def test_bits_per_character_of_no_characters_are_told_in_one_sentence(num_charac
         metrics.bits_per_character([0.5], num_characters)
 
 
-@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20), st.floats(1e-14, 1e3))
-def test_the_largest_difference_is_rounded_up_to_a_power_of_ten(numbers, shift):
-    true = max(abs(a - (a + shift)) for a in numbers)
-    rounded = metrics.largest_difference(numbers, [a + shift for a in numbers])
-    assert true <= rounded * (1 + 1e-6) and (rounded <= 10 * true * (1 + 1e-6) or rounded <= 1e-15)
-    assert rounded == 10.0 ** round(math.log10(rounded))
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20), st.integers(-9, 3), st.data())
+def test_agreement_is_said_with_the_bound_and_ten_times_the_bound_is_found(numbers, power, data):
+    within, place = 10.0**power, data.draw(st.integers(0, len(numbers) - 1))
+    for share in (0, 0.5, 10):
+        moved = np.array(numbers)
+        moved[place] += share * within
+        if share < 1:
+            assert metrics.agree(numbers, moved, within=within) == f"agree within {within:g}"
+        else:
+            with pytest.raises(AssertionError, match=rf"do not agree within {within:g}: .* at \[{place}\] of "):
+                metrics.agree(numbers, moved, within=within)
 
 
-def test_what_agrees_to_the_last_bits_differs_by_the_same_number_on_every_machine():
-    assert metrics.largest_difference([0.5, 0.25], np.array([0.5, 0.25])) == 1e-15
-    assert metrics.largest_difference([0.5], [0.5 + 2e-16]) == 1e-15
-    assert metrics.largest_difference([1.0, 1.0], [1.0, 1.001]) == pytest.approx(1e-3)
+def test_agreement_takes_numbers_arrays_and_tensors():
+    learned = torch.tensor([[0.5, 0.25]], requires_grad=True)
+    assert metrics.agree(learned, np.array([[0.5, 0.25]]), within=1e-12) == "agree within 1e-12"
+    assert metrics.agree(learned.sum(), 0.75, within=1e-5) == "agree within 1e-05"
+    assert metrics.agree([math.inf, -math.inf, 1], [math.inf, -math.inf, 1], within=1e-3) == "agree within 0.001"
 
 
-@pytest.mark.parametrize("wrong", [math.nan, math.inf])
-def test_nan_and_infinity_fall_below_no_bound(wrong):
-    assert not metrics.largest_difference([wrong], [0.0]) < 1e300
+def test_disagreement_tells_how_much_where_and_between_what():
+    said = r"within 1e-06: the largest difference is 2.5e-01 at \[1, 0\] of \(2, 2\), between 3 and 3.25."
+    with pytest.raises(AssertionError, match=said):
+        metrics.agree([[1, 2], [3, 4]], [[1, 2.1], [3.25, 4]], within=1e-6)
+    with pytest.raises(AssertionError, match="the largest difference is 1.0e\\+00, between 1 and 2."):
+        metrics.agree(1, 2, within=0.5)
 
 
-def test_different_shapes_are_not_compared():
-    with pytest.raises(CourseError, match="different shapes"):
-        metrics.largest_difference([1.0, 2.0], [1.0])
+@pytest.mark.parametrize("ours, theirs", [(math.nan, 0), (math.nan, math.nan), (math.inf, 0), (math.inf, -math.inf)])
+def test_nan_and_infinity_are_within_no_bound(ours, theirs):
+    with pytest.raises(AssertionError, match="do not agree within 1e\\+300"):
+        metrics.agree([0.0, ours], [0.0, theirs], within=1e300)
+
+
+def test_different_shapes_and_nothing_do_not_agree():
+    with pytest.raises(AssertionError, match=r"different shapes, \(2,\) and \(1,\)"):
+        metrics.agree([1.0, 2.0], [1.0], within=1)
+    with pytest.raises(AssertionError, match="nothing to compare"):
+        metrics.agree([], [], within=1)
 
 
 # --- alignment --------------------------------------------------------------------------------------------------------

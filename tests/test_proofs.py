@@ -1,10 +1,12 @@
 """chapters/PROOFS.md is complete: it lists what the tests prove, and the tests prove what the chapters compare."""
 
 import ast
+import math
 from pathlib import Path
 
 import nbformat
 import pytest
+from proofs import largest_difference
 
 TESTS = Path(__file__).resolve().parent
 CHAPTERS = TESTS.parent / "chapters"
@@ -29,9 +31,15 @@ def test_the_table_lists_what_carries_the_mark():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
-def test_a_chapter_has_a_proof_for_each_cell_that_measures_a_difference(path):
+def test_a_chapter_has_a_proof_for_each_cell_that_compares_numbers(path):
     """Counted only: which proof belongs to which cell is for a reader to see."""
     cells = nbformat.read(path, as_version=4).cells
-    compared = sum(cell.cell_type == "code" and "largest_difference(" in cell.source for cell in cells)
+    compared = sum(cell.cell_type == "code" and "metrics.agree(" in cell.source for cell in cells)
     proofs = [words for words in marked().values() if path.stem[:2] in words[0].split(", ")]
     assert len(proofs) >= compared, f"{compared} cells compare, {len(proofs)} tests carry the mark: add one"
+
+
+def test_the_largest_difference_is_rounded_up_to_a_power_of_ten():
+    assert largest_difference([0.5, 0.25], [0.5, 0.25 + 2e-16]) == 1e-15
+    assert largest_difference([1.0, 1.0], [1.0, 1.0011]) == pytest.approx(1e-2)
+    assert math.isnan(largest_difference([math.nan, 0.0], [0.0, 0.0]))

@@ -170,10 +170,10 @@ def test_probabilities_sum_to_one_and_agree_in_every_way_of_asking(cell):
             p = read(["<s>", *sentence[:i]])
             assert math.isclose(p.sum(), 1, abs_tol=1e-9) and (p > 0).all()
             one_by_one.append(p[VOCABULARY.ids[word]])
-    assert metrics.largest_difference(one_by_one, in_one_go) <= 1e-12
+    metrics.agree(one_by_one, in_one_go, within=1e-12)
     whole = ["<s>", *(word for s in SENTENCES for word in [*s, "</s>"])]
     carried = [read(whole[:i])[VOCABULARY.ids[whole[i]]] for i in range(1, len(whole))]
-    assert metrics.largest_difference(carried, recurrent.probabilities(model, SENTENCES, VOCABULARY)) <= 1e-12
+    metrics.agree(carried, recurrent.probabilities(model, SENTENCES, VOCABULARY), within=1e-12)
 
 
 def test_probabilities_count_the_tokens_that_n_grams_count():
@@ -190,7 +190,7 @@ def test_probabilities_of_a_text_longer_than_a_block_and_of_an_empty_sentence():
     assert p.shape == (1402,) and ((p > 0) & (p < 1)).all()
     ids = torch.tensor([text.stream(long, VOCABULARY)])
     logits = model.eval()(ids[:, :-1])[0].log_softmax(-1).gather(2, ids[:, 1:, None])[0, :, 0]
-    assert metrics.largest_difference(p, logits.exp().detach()) <= 1e-12
+    metrics.agree(p, logits.exp(), within=1e-12)
 
 
 def test_asking_leaves_the_model_in_training_mode():

@@ -181,7 +181,7 @@ def test_the_tagger_equals_transformers():
         logits = ours(read["input_ids"], read["attention_mask"])
         loss, count = tagger.loss(ours, {**read, "labels": labels})
     real = read["attention_mask"].bool()
-    assert metrics.largest_difference(logits[real], wanted.logits[real]) < 1e-9
+    metrics.agree(logits[real], wanted.logits[real], within=1e-9)
     assert loss.item() == pytest.approx(wanted.loss.item(), abs=1e-6) and count == real.sum()
 
 
@@ -198,8 +198,8 @@ def test_the_pointers_equal_transformers():
         loss = theirs(**alone, start_positions=spans[2:, 0], end_positions=spans[2:, 1]).loss
         own = tagger.pointer_loss(ours(**alone), alone["attention_mask"], spans[2:])
     real = read["attention_mask"].bool()
-    assert metrics.largest_difference(logits[..., 0][real], wanted.start_logits[real]) < 1e-9
-    assert metrics.largest_difference(logits[..., 1][real], wanted.end_logits[real]) < 1e-9
+    metrics.agree(logits[..., 0][real], wanted.start_logits[real], within=1e-9)
+    metrics.agree(logits[..., 1][real], wanted.end_logits[real], within=1e-9)
     assert own.item() == pytest.approx(loss.item(), abs=1e-6)
 
 
@@ -211,7 +211,7 @@ def test_padding_changes_nothing():
         with torch.no_grad():
             first, second = model(**read), model(**changed)
         real = read["attention_mask"].bool()
-        assert metrics.largest_difference(first[real], second[real]) < 1e-9
+        metrics.agree(first[real], second[real], within=1e-9)
 
 
 def test_logits_come_in_the_order_of_the_texts_without_padding():
@@ -220,7 +220,8 @@ def test_logits_come_in_the_order_of_the_texts_without_padding():
     found = tagger.logits(model, texts, batch_size=2)
     assert [len(one) for one in found] == [3, 1, 2]
     alone = [tagger.logits(model, [one])[0] for one in texts]
-    assert max(metrics.largest_difference(a, b) for a, b in zip(found, alone, strict=True)) < 1e-9
+    for one, same in zip(found, alone, strict=True):
+        metrics.agree(one, same, within=1e-9)
     assert model.training
 
 

@@ -26,14 +26,14 @@ def loss(model, batch):
 history = training.fit(
     torch.nn.Linear(2, 1), torch.randn(64, 2), loss=loss, steps=100_000, batch_size=4, progress=False
 )
-Path("ended").write_text(history.attrs["stopped"])"""
+Path("ended").write_text(history.attrs["stopped"], encoding="utf-8")"""
 
 
 def make_test_runs_notebooks_with() -> list[str]:
     """The arguments of pytest, from what `make test` would run."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(["make", "-n", "test"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    (found,) = re.findall(r"-m pytest (--nbval.*?) \|\|", done.stdout)
+    printed = subprocess.check_output(["make", "-n", "test"], cwd=ROOT, env=environment, encoding="utf-8")
+    (found,) = re.findall(r"-m pytest (--nbval.*?) \|\|", printed)
     return shlex.split(found)
 
 
@@ -55,10 +55,11 @@ def test_a_training_that_is_cut_off_is_red_and_so_is_what_follows_it(tmp_path):
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "LMTUTOR_DEVICE": "cpu"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
     )
-    assert (tmp_path / "chapters" / "ended").read_text() == "interrupted"  # fit took the interrupt, and the cell ended
+    ended = (tmp_path / "chapters" / "ended").read_text(encoding="utf-8")
+    assert ended == "interrupted"  # fit took the interrupt, and the cell ended well
     failed = re.findall(r"^FAILED \S*slow.ipynb::(Cell \d)", done.stdout, flags=re.MULTILINE)
     assert done.returncode == 1 and failed == ["Cell 0", "Cell 1", "Cell 2"] and "1 passed" in done.stdout, done.stdout
     assert f"cut off after {LIMIT} seconds" in done.stdout

@@ -66,7 +66,7 @@ def agree(ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarr
 
     Args:
         ours, theirs: numbers, arrays or tensors of any device, all compared as float64.
-        within: the largest |a - b| allowed. Sums of a few float64 numbers of size 1 agree within 1e-12, of float32 within 1e-5.
+        within: the largest |a - b| allowed: for sums of a few numbers of size 1 some 1e-12 (float64) or 1e-5 (float32).
 
     Raises:
         AssertionError: they do not agree, and where; the shapes differ; or there is nothing to compare.

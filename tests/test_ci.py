@@ -47,8 +47,8 @@ def test_a_training_that_is_cut_off_is_red_and_so_is_what_follows_it(tmp_path):
     cells[3].outputs = [nbformat.v4.new_output("stream", text="end\n")]
     (tmp_path / "chapters").mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "chapters" / "slow.ipynb")
-    for name in ("pyproject.toml", "conftest.py"):
-        shutil.copy(ROOT / name, tmp_path)
+    for name in ("pyproject.toml", "chapters/conftest.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
     options = [re.sub("timeout=.*", f"timeout={LIMIT}", word) for word in make_test_runs_notebooks_with()]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options],

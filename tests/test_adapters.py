@@ -3,6 +3,7 @@
 import copy
 import re
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -12,9 +13,11 @@ from notebook_code import definitions
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from lmtutor import batches
-from lmtutor.models import adapters, attention, bert, fourbit, gpt
+from lmtutor import batches, decoding
+from lmtutor.models import adapters, attention, bert, fourbit, gpt, transformer
+from lmtutor.models.cache import Cache
 from lmtutor.runtime import CourseError
+from lmtutor.tasks import finetuning
 
 SIZES = {"hidden_size": 16, "num_heads": 2, "num_layers": 2, "inner_size": 24, "max_length": 20, "dropout": 0.0}
 METHODS = list(adapters.METHODS)
@@ -152,6 +155,54 @@ def test_two_live_on_one_encoder_and_know_nothing_of_each_other(first, second, t
         torch.testing.assert_close(models[name](**batch), expected[name], rtol=0, atol=1e-12)
 
 
+def learning(model):
+    return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("top_layers", [None, 0, 1])
+def test_what_could_learn_before_can_learn_again(method, top_layers):
+    """After one change or several, in a model of which all can learn, or the head, or the upper layer and the head."""
+    for more in ([], ["lora"], ["bitfit", method]):
+        model = made()
+        finetuning.freeze(model, top_layers)
+        before = learning(model)
+        for number, name in enumerate([method, *more]):
+            adapters.add(model, str(number), name)
+            assert learning(model) != before
+        if method in MERGED:
+            merged = copy.deepcopy(model)
+            adapters.merge(merged, "0")
+            assert learning(merged) == before
+        adapters.use(model, None)
+        adapters.remove(model)
+        assert learning(model) == before
+        adapters.remove(model)  # there is nothing left to take out
+        assert learning(model) == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("training", [False, True])
+def test_a_change_is_in_the_mode_of_what_it_is_put_around(method, training):
+    """Of a model in evaluation mode no dropout may draw; and who keeps one part there keeps it there."""
+    model = made().train(training)
+    model.bert.encoder.layers[0].attention.eval()
+    before = {name: part.training for name, part in model.named_modules()}
+    adapters.add(model, "task", method, **({"dropout": 0.5} if method == "lora" else {}))
+    for name, part in model.named_modules():
+        there = re.sub(r"(\.changes.*|\.base$|\.base(?=\.))", "", name)
+        assert part.training == before[there], name
+
+
+@pytest.mark.parametrize("model", ["changed", "rounded"])
+def test_what_is_no_plain_bert_is_not_saved_as_one(model, tmp_path):
+    models = {"changed": with_change("lora"), "rounded": made()}
+    fourbit.quantise_model(models["rounded"].bert)
+    with pytest.raises(CourseError, match="the parts of this one were exchanged"):
+        bert.save(models[model], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_switching_says_which_there_are():
     model = with_change("lora")
     with pytest.raises(CourseError, match="The change 'task' is not known; known: none"):
@@ -163,7 +214,7 @@ def test_switching_says_which_there_are():
 def test_a_causal_model_stays_causal():
     """The leak detector: a later token changes nothing before it, whatever is put in."""
     torch.manual_seed(0)
-    for method in ("lora", "bottleneck", "bitfit", "ia3", "prefix"):
+    for method in METHODS:
         model = gpt.GPT(30, hidden_size=16, num_heads=2, num_layers=2, max_length=12).double()
         adapters.add(model, "task", method)
         for parameter in model.parameters():
@@ -174,6 +225,64 @@ def test_a_causal_model_stays_causal():
         with torch.no_grad():
             difference = (model(ids) - model(other)).abs().amax(dim=(0, 2))
         assert (difference[:6] == 0).all() and (difference[6:] > 0).all(), method
+
+
+def causal_model(method):
+    torch.manual_seed(0)
+    model = gpt.GPT(30, hidden_size=16, num_heads=2, num_layers=2, max_length=12).double().eval()
+    adapters.add(model, "task", method)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.mark.proof("12", "reading with a cache, a change in the model", "reading at once", "random ids, all methods")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("cuts", [(1,) * 12, (5, 1, 1, 5), (12,), (1, 11)])
+def test_a_cache_knows_the_change(method, cuts):
+    """Step by step, in blocks, after rows were chosen as in beam search, and up to the last position."""
+    model, ids = causal_model(method), torch.randint(30, (3, 12), generator=torch.Generator().manual_seed(1))
+    cache, start, rows = Cache.empty(2), 0, torch.tensor([0, 1, 2])
+    with torch.no_grad():
+        at_once = model(ids)
+        for count in cuts:
+            assert cache.length == start
+            logits = gpt.step(model, ids[rows, start : start + count], cache)
+            start += count
+            torch.testing.assert_close(logits, at_once[rows, start - 1], rtol=0, atol=1e-12)
+            chosen = torch.tensor([2, 0, 0])
+            cache.select(chosen)
+            rows = rows[chosen]
+        if cuts == (1,) * 12:
+            with pytest.raises(CourseError, match="A text of 13 tokens is longer than the 12 positions"):
+                gpt.step(model, ids[:, :1], cache)
+
+
+@pytest.mark.proof("12", "text written with a cache and a change", "without a cache", "greedy, all methods", exact=True)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("length", [1, 4])
+def test_what_is_written_with_a_cache_is_what_is_written_without(method, length):
+    model, ids = causal_model(method), torch.randint(30, (2, length), generator=torch.Generator().manual_seed(2))
+    written = decoding.generate(partial(gpt.step, model), Cache.empty(2), ids, max_tokens=8)
+    with torch.no_grad():
+        for _ in range(8):
+            ids = torch.cat([ids, model(ids)[:, -1:].argmax(dim=-1)], dim=1)
+    assert torch.equal(written, ids[:, length:])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_translator_knows_the_change_with_a_cache_and_without(method):
+    torch.manual_seed(0)
+    model = transformer.Transformer(30, hidden_size=16, num_heads=2, max_length=12).double().eval()
+    adapters.add(model, "task", method)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    source, ids = batches.pad([[3, 4, 5, 6], [7, 8]]), torch.randint(30, (2, 9))
+    with torch.no_grad():
+        at_once, cache = model(**source, decoder_input_ids=ids), transformer.start(model, **source)
+        for place in range(9):
+            logits = transformer.step(model, ids[:, place : place + 1], cache)
+            torch.testing.assert_close(logits, at_once[:, place], rtol=0, atol=1e-12)
 
 
 # --- equal to peft ----------------------------------------------------------------------------------------------------
@@ -546,6 +655,32 @@ def test_a_frozen_base_of_four_bits_lets_the_gradient_through_to_lora():
     assert (change.b.grad != 0).any()
     with pytest.raises(CourseError, match="in four bits"):
         adapters.merge(model, "task")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", METHODS)
+def test_beside_four_bits_a_change_learns_in_half_precision_what_it_learns_in_single(method, dtype):
+    """Autocast leaves products in half precision, so what comes back is, too."""
+    gradients = []
+    for enabled in (False, True):
+        model = made(dtype=torch.float32)
+        fourbit.quantise_model(model.bert)
+        adapters.add(model, "task", method)
+        moved(model)
+        with torch.autocast("cpu", dtype=dtype, enabled=enabled):
+            logits = model(**some_batch())
+        assert logits.dtype == (dtype if enabled else torch.float32)
+        F.cross_entropy(logits.float(), torch.tensor([0, 1, 1])).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad]))
+    assert F.cosine_similarity(*gradients, dim=0) > 0.99
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_four_bits_of_half_precision_are_those_of_the_same_numbers_in_single(dtype):
+    weight = torch.randn(64, 64, generator=torch.Generator().manual_seed(0)).to(dtype)
+    half, single = fourbit.quantise(weight), fourbit.quantise(weight.float())
+    assert torch.equal(half.codes, single.codes) and fourbit.dequantise(half).dtype == dtype
+    assert fourbit.FourBitLinear(torch.nn.Linear(64, 64).to(dtype))(weight).dtype == dtype
 
 
 @pytest.mark.proof("12", "gradient through a matrix of four bits", "through an ordinary one", "random numbers")

@@ -1,6 +1,9 @@
 """Answers in texts: spans, windows, scores; and what is not an answer."""
 
 import random
+import re
+import string
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -165,6 +168,48 @@ def test_answers_are_normalised_as_in_squads_script(answer, plain):
 )
 def test_exact_match_and_f1_are_those_of_squads_script(said, right, scores):
     assert metrics.answer_scores(said, right) == pytest.approx(scores)
+
+
+def squad_2_scores(predicted, answers):
+    """What `get_raw_scores`, `compute_exact` and `compute_f1` of SQuAD 2.0's evaluate-v2.0.py do, line by line."""
+
+    def normalize_answer(s):
+        s = "".join(ch for ch in s.lower() if ch not in set(string.punctuation))
+        return " ".join(re.sub(re.compile(r"\b(a|an|the)\b", re.UNICODE), " ", s).split())
+
+    def get_tokens(s):
+        return normalize_answer(s).split() if s else []
+
+    def compute_f1(a_gold, a_pred):
+        gold_toks, pred_toks = get_tokens(a_gold), get_tokens(a_pred)
+        num_same = sum((Counter(gold_toks) & Counter(pred_toks)).values())
+        if len(gold_toks) == 0 or len(pred_toks) == 0:
+            return int(gold_toks == pred_toks)
+        if num_same == 0:
+            return 0
+        precision, recall = num_same / len(pred_toks), num_same / len(gold_toks)
+        return 2 * precision * recall / (precision + recall)
+
+    gold_answers = [a for a in answers if normalize_answer(a)]
+    if not gold_answers:
+        gold_answers = [""]
+    exact = max(int(normalize_answer(a) == normalize_answer(predicted)) for a in gold_answers)
+    return exact, max(compute_f1(a, predicted) for a in gold_answers)
+
+
+texts = st.lists(st.sampled_from(["the", "Swift", "Lynd", "of", "a,", "…", "!"]), max_size=4).map(" ".join)
+
+
+@pytest.mark.proof("11", "exact match and F1, empty answers, too", "SQuAD 2.0's script, written down", "any answers")
+@given(texts, st.lists(texts, max_size=4))
+def test_scores_are_those_of_the_script_of_squad_2(said, right):
+    assert metrics.answer_scores(said, right) == pytest.approx(squad_2_scores(said, right), abs=1e-12)
+
+
+def test_a_right_answer_without_words_does_not_count():
+    assert metrics.answer_scores("", ["the", "Swift"]) == (0, 0)  # "the" is left out, so the text has an answer
+    assert metrics.answer_scores("a", ["the"]) == (1, 1)  # none is left: right is an empty answer
+    assert metrics.answer_scores("Swift", ["!"]) == (0, 0)
 
 
 @given(st.lists(st.sampled_from(["the", "Swift", "Lynd", "of", "a,"]), min_size=1, max_size=5), st.data())

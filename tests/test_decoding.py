@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lmtutor import decoding
 from lmtutor.data.text import Vocabulary, words
-from lmtutor.models import gpt, transformer
+from lmtutor.models import gpt, seq2seq, transformer
 from lmtutor.models.cache import Cache
 from lmtutor.models.ngram import MLE, AddK, KneserNey, NgramCounts
 from lmtutor.runtime import CourseError
@@ -72,8 +72,14 @@ def test_unknown_words_are_never_drawn_and_the_rest_keeps_its_proportions():
     draws = Counter(decoding.sample(lambda history: p, VOCABULARY, max_tokens=1000, seed=1))
     assert set(draws) == {"a", "b"} and 430 < draws["a"] < 570
     assert p[0] == 0.8  # what the model answered stays as it was
-    with pytest.raises(CourseError, match="none can be drawn"):
+    with pytest.raises(CourseError, match="After '<s>' only <unk> can come.*lower min_count"):
         decoding.sample(always([1.0, 0, 0, 0, 0, 0]), VOCABULARY)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_probabilities_that_are_no_numbers_are_told(wrong):
+    with pytest.raises(CourseError, match="After '<s>' the model's probabilities are not finite"):
+        decoding.sample(always([0, 0, 0, 0.5, wrong, 0]), VOCABULARY)
 
 
 def test_a_maximum_likelihood_model_draws_only_pairs_that_it_has_seen():
@@ -344,6 +350,87 @@ def test_generation_tells_a_wrong_cut_and_a_cut_without_a_draw(wrong):
         decoding.generate(always_logits([1.0]), Texts(), ids, max_tokens=1, temperature=1.0, **wrong)
     with pytest.raises(CourseError, match="without a temperature nothing is drawn"):
         decoding.generate(always_logits([1.0]), Texts(), ids, max_tokens=1, **wrong)
+
+
+def limited():
+    """Models with 16 positions, which have read one token, and one without positions, with as many to compare."""
+    found = models(5)
+    torch.manual_seed(4)
+    translator = seq2seq.RecurrentTranslator(5, hidden_size=8).double().eval()
+    source = torch.tensor([[1, 2, 3], [2, 0, 0]]), torch.tensor([[1, 1, 1], [1, 0, 0]])
+    found["recurrent"] = lambda: (
+        partial(seq2seq.step, translator), seq2seq.start(translator, *source), torch.tensor([1, 2])
+    )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("kind", ["gpt", "transformer", "recurrent"])
+@pytest.mark.parametrize("temperature", [None, 1.0])
+def test_where_the_positions_end_the_text_ends_and_nothing_is_lost(kind, temperature):
+    """16 positions are read, and one more token is written."""
+    step, cache, first = limited()[kind]()
+    options = {"temperature": temperature, "seed": 0}
+    if kind == "recurrent":  # it has no positions
+        assert decoding.generate(step, cache, first[:, None], max_tokens=40, **options).shape == (2, 40)
+        return
+    with pytest.warns(UserWarning, match="The text ends after 16 of 40 tokens. A text of 17 tokens is longer than"):
+        written = decoding.generate(step, cache, first[:, None], max_tokens=40, **options)
+    step, cache, _ = limited()[kind]()
+    assert torch.equal(written, decoding.generate(step, cache, first[:, None], max_tokens=16, **options))
+    step, cache, _ = limited()[kind]()
+    with pytest.raises(CourseError, match="A text of 17 tokens is longer"):  # it cannot even read
+        decoding.generate(step, cache, first[:, None].expand(2, 17), max_tokens=3)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "transformer"])
+@pytest.mark.parametrize("beams", [1, 2, 3, 7])
+@pytest.mark.parametrize("length_penalty", [0.0, 0.6, 2.0])
+@pytest.mark.parametrize("end", [0, 3, -1])
+def test_where_the_positions_end_beams_count_as_they_stand(kind, beams, length_penalty, end, recwarn):
+    found = []
+    for max_tokens in (40, 16):
+        step, cache, first = models(5)[kind]()
+        options = {"beams": beams, "end": end, "length_penalty": length_penalty}
+        found.append(decoding.beam_search(step, cache, first, max_tokens=max_tokens, **options))
+    assert all(found[0])
+    for ours, expected in zip(*found, strict=True):
+        assert [one.tokens for one in ours] == [one.tokens for one in expected]
+        assert [one.score for one in ours] == pytest.approx([one.score for one in expected], abs=1e-12)
+    told = [str(warning.message) for warning in recwarn]
+    assert len(told) == 1 or (end != -1 and not told)  # a text that ends sooner needs no more positions
+    assert all(one.startswith("The text ends after 16 of 40 tokens. A text of 17 tokens") for one in told)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@pytest.mark.parametrize("place", [0, 2])
+@pytest.mark.parametrize("search", ["greedy", "draw", "beams"])
+def test_logits_that_are_no_numbers_are_told(wrong, place, search):
+    step = reader(lambda text: [1.0, wrong if len(text) > place else 0.0, -math.inf])
+    with pytest.raises(CourseError, match="The model's logits are not finite"):
+        if search == "beams":
+            decoding.beam_search(step, Texts(), torch.tensor([[1]]), beams=2, max_tokens=5, end=-1)
+        else:
+            temperature = 1.0 if search == "draw" else None
+            decoding.generate(step, Texts(), torch.tensor([[1]]), max_tokens=5, temperature=temperature)
+
+
+@pytest.mark.parametrize("search", ["greedy", "draw", "beams"])
+def test_a_model_that_forbids_every_token_is_told_and_one_that_forbids_some_is_not(search):
+    for logits, fails in (([-math.inf] * 3, True), ([-math.inf, 0.0, -math.inf], False)):
+        step = reader(lambda text, logits=logits: logits)
+
+        def write(step=step):
+            if search == "beams":
+                found = decoding.beam_search(step, Texts(), torch.tensor([[1]]), beams=2, max_tokens=3, end=-1)
+                return [one.tokens for one in found[0]]
+            temperature = 1.0 if search == "draw" else None
+            return decoding.generate(step, Texts(), torch.tensor([[1]]), max_tokens=3, temperature=temperature).tolist()
+
+        if fails:
+            with pytest.raises(CourseError, match="logits are not finite"):
+                write()
+        else:
+            assert write() == [[1, 1, 1]]
 
 
 # --- beam search ------------------------------------------------------------------------------------------------------

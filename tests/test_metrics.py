@@ -21,6 +21,12 @@ def test_values_that_can_be_worked_out_by_hand():
     assert metrics.bits_per_character([0.5, 0.125], 8) == pytest.approx(0.5)  # 1 + 3 bits for 8 characters
 
 
+def test_a_perplexity_beyond_the_largest_float_is_infinite():
+    assert metrics.perplexity([1e-320]) == math.inf  # exp(736.8) = 1e320
+    assert metrics.perplexity([5e-324, 1.0]) == pytest.approx(5e-324**-0.5, rel=1e-9)
+    assert metrics.bits_per_character([1e-320], 1) == pytest.approx(-math.log2(1e-320))
+
+
 @given(probabilities, st.integers(1, 500))
 def test_bits_per_character_times_characters_are_the_bits_of_all_tokens(p, num_characters):
     bits = metrics.bits_per_character(p, num_characters)

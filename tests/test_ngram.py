@@ -144,7 +144,8 @@ class PlainModifiedKneserNey:
         if min(n[1], n[2], n[3]) == 0:
             return (0, 0.5, 1.0, 1.5)
         y = n[1] / (n[1] + 2 * n[2])
-        return (0, *(min(max(r - (r + 1) * y * n[r + 1] / n[r], 0), r) for r in (1, 2, 3)))
+        estimates = [r - (r + 1) * y * n[r + 1] / n[r] for r in (1, 2, 3)]
+        return (0, *estimates) if min(estimates) > 0 else (0, 0.5, 1.0, 1.5)
 
     def probability(self, word, history):
         k = len(history) + 1
@@ -171,6 +172,33 @@ def test_modified_kneser_ney_equals_the_plain_formulas(order):
     assert [d[1:] for d in plain.discounts[1:]] == [pytest.approx(d) for d in model.discounts]
     expected = [plain.probability(w, h) for w, h in places(test, order)]
     assert np.allclose(model.probabilities(test), expected, atol=1e-13)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.integers(1, 3))
+def test_modified_kneser_ney_gives_every_known_word_a_chance(repetitions, order):
+    """Text that repeats itself makes the formula for the discounts give 0 or less."""
+    sentences = [s for i, n in enumerate(repetitions) for s in [[WORDS[i], WORDS[-i - 1], f"w{n}"]] * n]
+    model = ngram.KneserNey(ngram.NgramCounts(sentences, order))
+    assert all(0 < d <= c for discounts in model.discounts for c, d in enumerate(discounts, start=1))
+    for history in (["<s>"], ["the"], [WORDS[0], WORDS[-1]], ["zeppelin"]):
+        p = model.next_distribution(history)
+        assert p.sum() == pytest.approx(1) and (np.delete(p, model.vocabulary.start) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([1, 2, 3, 3], (0.5, 1.0, 1.5)),  # 2 - 3 * 1/3 * 2 = 0 for words seen twice: nothing would be freed
+        ([1, 2, 3, 3, 3], (0.5, 1.0, 1.5)),  # below 0
+        ([1, 1, 2, 3], (0.5, 0.5, 3.0)),  # in range, although nothing occurs four times
+    ],
+)
+def test_discounts_out_of_range_are_replaced_as_kenlm_does(times, expected):
+    """`amount < 0 || amount > j` in lm/builder/adjust_counts.cc; and a discount of 0 has no use either."""
+    sentences = [[word for word, n in zip(WORDS, times, strict=False) for _ in range(n)]]
+    sentences += [[]] * 4  # </s> occurs five times, more often than the formula asks for
+    assert ngram.KneserNey(ngram.NgramCounts(sentences, 1)).discounts[0] == pytest.approx(expected)
 
 
 @pytest.mark.proof("01", "ARPA file of Kneser–Ney, log10", "kenlm", "random sentences, orders 1 to 5")

@@ -209,6 +209,31 @@ def test_a_history_that_goes_another_way_starts_anew():
     assert np.allclose(fresh([]), fresh(["<s>"]))
 
 
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("how", ["step", "load", "data", "one number", "other tensor", "dtype"])
+def test_what_the_model_has_learned_since_counts(cell, how):
+    """The state of the last history belongs to the weights that made it."""
+    model, other = make(cell), make(cell, seed=1)
+    read = recurrent.next_distribution(model, VOCABULARY)
+    read(["<s>", "the", "lamp"])
+    if how == "step":
+        model(torch.tensor([[1, 2]]))[0].square().sum().backward()
+        torch.optim.AdamW(model.parameters(), lr=0.1).step()
+    elif how == "load":
+        model.load_state_dict(other.state_dict())
+    elif how == "data":
+        model.embedding.weight.data += 1  # which no counter of versions sees
+    elif how == "one number":
+        model.output.bias.data[2] += 1
+    elif how == "other tensor":
+        model.embedding.weight = model.output.weight = nn.Parameter(other.embedding.weight.detach().clone())
+    else:
+        model.double()
+    for history in (["<s>", "the", "lamp"], ["<s>", "the", "lamp", "is"]):
+        expected = recurrent.next_distribution(model, VOCABULARY)(history)
+        assert np.allclose(read(history), expected, atol=1e-7, rtol=0)
+
+
 # --- training with a carried state ------------------------------------------------------------------------------------
 
 

@@ -58,6 +58,28 @@ def test_page_rank_is_that_of_networkx():
     assert summaries.page_rank(weights) == pytest.approx([theirs[i] for i in range(7)], abs=1e-8)
 
 
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, 1e-30])
+@pytest.mark.parametrize("damping", [0.0, 0.5, 0.85, 0.999])
+def test_page_rank_ends_when_only_rounding_errors_are_left(damping, tolerance):
+    generator = np.random.default_rng(0)
+    for weights in ([[0.0, 1.0], [1.0, 0.0]], np.zeros((3, 3)), generator.random((30, 30)), np.eye(7)):
+        ranks = summaries.page_rank(weights, damping, tolerance)
+        assert np.allclose(ranks, summaries.page_rank(weights, damping, 1e-14), rtol=0, atol=1e-11)
+        assert ranks.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("damping", [1.0, 1.5, -0.1, np.nan])
+def test_a_damping_with_which_it_need_not_end_is_told(damping):
+    with pytest.raises(CourseError, match="damping from 0 to below 1"):
+        summaries.page_rank([[0, 1, 0], [1, 0, 1], [0, 1, 0]], damping)  # at 1 the reader goes to and fro for ever
+
+
+@pytest.mark.parametrize("weights", [[[0, np.nan], [1, 0]], [[0, np.inf], [1, 0]], [[1e308, 1e308], [1, 0]]])
+def test_weights_that_are_no_numbers_are_told(weights):
+    with np.errstate(over="ignore"), pytest.raises(CourseError, match="PageRank needs"):
+        summaries.page_rank(weights)
+
+
 @pytest.mark.parametrize("weights", [np.zeros((2, 3)), np.zeros((0, 0)), [[0, -1], [1, 0]]])
 def test_weights_that_make_no_page_rank_are_told(weights):
     with pytest.raises(CourseError, match="square matrix of weights"):

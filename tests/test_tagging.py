@@ -101,6 +101,34 @@ def test_the_best_legal_sequence_is_the_best_of_all_legal_ones(seed):
     assert tagging.best_legal(scores, TAGS) == found
 
 
+@given(st.lists(st.lists(st.sampled_from([0.0, -1.0, -np.inf, np.inf]), min_size=5, max_size=5), max_size=6))
+def test_with_infinite_scores_the_sequence_is_still_legal_and_is_the_best(rows):
+    """-inf is the logarithm of a probability of 0; of sequences without +inf or -inf the best is found as ever."""
+    found = tagging.best_legal(np.array(rows).reshape(-1, 5), TAGS)
+    assert all(tagging.may_follow(tag, before) for before, tag in zip(["O", *found], found, strict=False))
+
+    def worth(sequence):  # how many +inf more than -inf, then the rest
+        scores = [row[TAGS.index(tag)] for row, tag in zip(rows, sequence, strict=True)]
+        return scores.count(np.inf) - scores.count(-np.inf), sum(s for s in scores if np.isfinite(s))
+
+    legal = [
+        sequence
+        for sequence in itertools.product(TAGS, repeat=min(len(rows), 4))
+        if all(tagging.may_follow(tag, before) for before, tag in zip(("O", *sequence), sequence, strict=False))
+    ]
+    if len(rows) <= 4:
+        best, own = max(map(worth, legal)), worth(found)
+        assert own[0] == best[0] and (best[0] != 0 or own[1] == best[1])
+
+
+@pytest.mark.parametrize(
+    ("scores", "tags"), [([[0, np.nan]], ["O", "B-X"]), ([[0, 1]], ["B-X", "I-X"]), ([[0, 1, 2]], ["O", "B-X"])]
+)
+def test_scores_without_a_best_sequence_are_told(scores, tags):
+    with pytest.raises(CourseError, match="Each place needs a score of each of"):
+        tagging.best_legal(np.array(scores), tags)
+
+
 def test_nothing_has_no_tags():
     assert tagging.best_legal(np.zeros((0, 5)), TAGS) == []
 
@@ -223,6 +251,14 @@ def test_logits_come_in_the_order_of_the_texts_without_padding():
     for one, same in zip(found, alone, strict=True):
         metrics.agree(one, same, within=1e-9)
     assert model.training
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_means_over_spans_far_in_a_long_text_are_right_in_half_precision(dtype):
+    hidden = 1 + torch.rand(1, 500, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
+    means = tagger.span_means(hidden, torch.tensor([0]), torch.tensor([480]), torch.tensor([482]))
+    assert means.dtype == dtype
+    torch.testing.assert_close(means[0].double(), hidden[0, 480:482].double().mean(0), rtol=1e-2, atol=0)
 
 
 @pytest.mark.proof("11", "means over spans, all at once", "one by one", "random vectors")

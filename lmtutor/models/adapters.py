@@ -145,7 +145,8 @@ class Prefix(nn.Module):
 
     def forward(self, base: nn.Module, hidden: torch.Tensor, memory=None, *, mask=None, **options):
         """As `MultiHeadAttention`, whose queries see the prefix, too."""
-        own = base.keys_and_values(hidden if memory is None else memory)  # two [batch, heads, keys, size]
+        # Two [batch, heads, keys, size]: those of the text alone, also where they come from a cache.
+        own = memory if isinstance(memory, tuple) else base.keys_and_values(hidden if memory is None else memory)
         both = [
             torch.cat([learned.expand(len(mine), -1, -1, -1), mine], dim=2)
             for learned, mine in zip((self.key, self.value), own, strict=True)
@@ -168,12 +169,16 @@ class Prompt(nn.Module):
         size = base.layers[0].residuals[0].norm.normalized_shape[0]
         self.vectors = nn.Parameter(0.5 * torch.randn(length, size))
 
-    def forward(self, base: nn.Module, hidden: torch.Tensor, *arguments, mask=None, **options):
+    def forward(self, base: nn.Module, hidden: torch.Tensor, *arguments, mask=None, cache=None, **options):
         """As `Stack`: [batch, time, hidden] -> the same, and weights."""
-        length = len(self.vectors)
+        options |= {"mask": widened(mask, len(self.vectors)), "cache": cache}
+        if cache is not None and cache.length:  # it has read the vectors before the first token
+            return base(hidden, *arguments, **options)
+        if cache is not None:
+            cache.in_front, options["causal"] = len(self.vectors), True  # the vectors see no token, not even one
         longer = torch.cat([self.vectors.expand(len(hidden), -1, -1), hidden], dim=1)
-        longer, weights = base(longer, *arguments, mask=widened(mask, length), **options)
-        return longer[:, length:], weights
+        longer, weights = base(longer, *arguments, **options)
+        return longer[:, len(self.vectors) :], weights
 
 
 def widened(mask: torch.Tensor | None, length: int) -> torch.Tensor | None:
@@ -254,9 +259,12 @@ def add(model: nn.Module, name: str, method: str, *, targets: str | None = None,
             f"No part of the model that {method!r} can change is called {targets or ' or '.join(places)!r}; "
             f"there are, for example, {', '.join([end for end in ends if 'attention' in end or 'feed' in end][:6])}."
         )
+    if not names(model):
+        encoder.could_learn = {found for found, parameter in encoder.named_parameters() if parameter.requires_grad}
     for part_name, change in chosen.items():
         like = next(encoder.parameters())
-        _wrapped(encoder, part_name).changes[name] = change.to(like.device, like.dtype)
+        wrapped = _wrapped(encoder, part_name)
+        wrapped.changes[name] = change.to(like.device, like.dtype).train(wrapped.training)
     about = {"method": method, **({"targets": targets} if targets else {}), **options}
     encoder.adapters = {**getattr(encoder, "adapters", {}), name: about}
     use(model, name)
@@ -264,7 +272,7 @@ def add(model: nn.Module, name: str, method: str, *, targets: str | None = None,
 
 
 def use(model: nn.Module, name: str | None) -> None:
-    """Switch to the change of that name, which alone can learn then; with None the encoder is as it was before.
+    """Switch to the change of that name, which alone can learn then; with None the encoder says what it said before.
 
     Raises:
         CourseError: there is none by that name.
@@ -287,6 +295,8 @@ def names(model: nn.Module) -> list[str]:
 def merge(model: nn.Module, name: str) -> None:
     """Fold a change into the encoder's own weights, for good, and take all changes out: it is an ordinary model again.
 
+    What could learn before the first `add` can learn again.
+
     Raises:
         CourseError: there is none by that name, or it is of a method that no weights can express.
     """
@@ -305,11 +315,18 @@ def merge(model: nn.Module, name: str) -> None:
 
 
 def remove(model: nn.Module) -> None:
-    """Take all changes out: the model is as it was before the first `add`, but for its head."""
+    """Take all changes out: the model is as it was before the first `add`, but for its head.
+
+    What could learn before can learn again.
+    """
     encoder = encoder_of(model)
+    if not names(model):
+        return
     for part_name, part in _adapted(encoder).items():
         parent, _, last = part_name.rpartition(".")
         setattr(encoder.get_submodule(parent), last, part.base)
+    for name, parameter in encoder.named_parameters():
+        parameter.requires_grad_(name in encoder.could_learn)
     encoder.adapters = {}
 
 
@@ -332,7 +349,7 @@ def _wrapped(encoder: nn.Module, plain_name: str) -> Adapted:
         part = getattr(parent, last)
     if not isinstance(part, Adapted):
         part = Adapted(part)
-        part.train(parent.training)
+        part.training = part.changes.training = part.base.training
         setattr(parent, last, part)
     return part
 

@@ -348,7 +348,11 @@ def _take_over(model: nn.Module, weights: dict[str, torch.Tensor], folder: Path)
 
 
 def save(model: Bert | PretrainingBert | BertClassifier, folder: str | Path) -> None:
-    """Write a model into a folder so that `load` and `transformers` read it; the folder is made if need be."""
+    """Write a model into a folder so that `load` and `transformers` read it; the folder is made if need be.
+
+    Raises:
+        CourseError: the encoder is not as it was made: there are changes in it, or its matrices are in four bits.
+    """
     from safetensors.torch import save_file
 
     # By their parts and not by their classes: a notebook builds the same classes anew.
@@ -371,6 +375,13 @@ def save(model: Bert | PretrainingBert | BertClassifier, folder: str | Path) -> 
         "layer_norm_eps": bert.embedding.norm.eps,
         "pad_token_id": 0,
     }
+    with torch.device("meta"):  # sizes alone
+        plain = {name for name, _ in _encoder(config).named_parameters()}
+    if plain != {name for name, _ in bert.named_parameters()}:
+        raise CourseError(
+            "A folder holds a plain BERT, and the parts of this one were exchanged: `adapters.merge` or "
+            "`adapters.remove` its changes first (`adapters.save` keeps one alone); four bits cannot be saved."
+        )
     if hasattr(model, "classifier"):
         config["classifier_dropout"] = model.dropout.p
         config["id2label"] = {str(i): name for i, name in enumerate(model.labels)}

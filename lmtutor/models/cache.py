@@ -57,6 +57,7 @@ class Cache:
     # With an encoder: keys and values of its output for each layer, and where it read a token: [batch, 1, 1, keys].
     memories: list[KeysAndValues] = field(default_factory=list)
     memory_mask: torch.Tensor | None = None
+    in_front: int = 0  # places before the text that hold no token of it, such as a learned prompt's
 
     @classmethod
     def empty(cls, num_layers: int) -> Cache:
@@ -66,7 +67,7 @@ class Cache:
     @property
     def length(self) -> int:
         """Tokens of each text so far."""
-        return self.layers[0].length
+        return self.layers[0].length - self.in_front
 
     def select(self, rows: torch.Tensor) -> None:
         """Go on with these rows of the batch, in this order; a row may come twice, as in beam search: [new batch]."""

@@ -58,10 +58,11 @@ def quantise(weight: torch.Tensor, block: int = 64, levels: torch.Tensor = NF4) 
         )
     flat = weight.detach().flatten()
     blocks = F.pad(flat, (0, -len(flat) % block)).view(-1, block)  # [blocks, block]
+    blocks = blocks.to(torch.promote_types(weight.dtype, torch.float32))  # half precision rounds to other levels
     largest = blocks.abs().amax(dim=1)
-    between = ((levels[1:] + levels[:-1]) / 2).to(weight)
+    between = ((levels[1:] + levels[:-1]) / 2).to(blocks)
     codes = torch.bucketize(blocks / largest.clamp(min=1e-30)[:, None], between).to(torch.uint8).flatten()
-    return Quantised(codes[::2] << 4 | codes[1::2], largest, weight.shape, levels)
+    return Quantised(codes[::2] << 4 | codes[1::2], largest.to(weight.dtype), weight.shape, levels)
 
 
 def dequantise(kept: Quantised) -> torch.Tensor:
@@ -81,7 +82,8 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, upstream):
-        return upstream @ dequantise(ctx.kept), None
+        # What comes back may be in half precision, as autocast left the product, and no autocast is on any more.
+        return upstream @ dequantise(ctx.kept).to(upstream.dtype), None
 
 
 class FourBitLinear(nn.Module):
@@ -108,7 +110,7 @@ class FourBitLinear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., in_features] -> [..., out_features]."""
         product = _Product.apply(x, self.kept)
-        return product if self.bias is None else product + self.bias
+        return product if self.bias is None else product + self.bias.to(product.dtype)
 
 
 def quantise_model(model: nn.Module, block: int = 64, levels: torch.Tensor = NF4) -> None:

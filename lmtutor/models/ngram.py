@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -371,7 +372,7 @@ class KneserNey(NgramModel):
 
     Args:
         discount: one number between 0 and 1 for all orders, or "modified": D1, D2, D3+ for each order from Chen and
-            Goodman's formula, and 1/|V| below the unigrams.
+            Goodman's formula, and 1/|V| below the unigrams; an order for which the formula fails takes 0.5, 1, 1.5.
     """
 
     def __init__(self, counts: NgramCounts, discount: float | str = "modified", order: int | None = None):
@@ -391,12 +392,14 @@ class KneserNey(NgramModel):
         table = self.counts.tables[k - 1]
         count = self._numerator(k)[table.key % len(self.vocabulary) != self.vocabulary.start]
         n1, n2, n3, n4 = (int((count == c).sum()) for c in (1, 2, 3, 4))
+        # Too little text, or text that was made up, has no estimate or one below 0. KenLM falls back to these, too. A
+        # discount of 0 would be one too few: after a context all of whose counts keep everything, nothing is left.
+        fallback = 0.5, 1.0, 1.5
         if min(n1, n2, n3) == 0:
-            return 0.5, 1.0, 1.5  # too little text to estimate them (KenLM falls back to these, too)
-        y = n1 / (n1 + 2 * n2)
-        # Within [0, c]: with very little text the formula can leave the range in which a discount makes sense.
+            return fallback
+        y = Fraction(n1, n1 + 2 * n2)  # exact, so that what is 0 is not rounded to what is not
         estimates = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-        return tuple(min(max(d, 0.0), float(c)) for c, d in enumerate(estimates, start=1))
+        return tuple(map(float, estimates)) if min(estimates) > 0 else fallback
 
     def _combine(self, k, count, sums, lower):
         one, two, more = self.discounts[k - 1]

@@ -165,20 +165,32 @@ def probabilities(
 def next_distribution(model: nn.Module, vocabulary: Vocabulary) -> Callable[[Sequence[str]], np.ndarray]:
     """A function: history (words; "<s>" begins a sentence) -> probabilities of the next token, [vocabulary].
 
-    It keeps the state of the last history, so that a history with one word more costs one step.
+    It keeps the state of the last history, so that a history with one word more costs one step. When the model has
+    learned something since, all is read anew.
     """
-    last: dict = {"ids": [], "state": None, "p": None}
+    last: dict = {"ids": [], "state": None, "p": None, "weights": []}
+
+    def has_changed() -> bool:
+        # By comparison: a step reads each weight as well, and no counter sees all ways in which weights can change.
+        now = list(model.state_dict().values())
+        same = len(now) == len(last["weights"]) and all(
+            a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
+            for a, b in zip(now, last["weights"], strict=True)
+        )
+        if not same:
+            last["weights"] = [weight.clone() for weight in now]
+        return not same
 
     def distribution(history: Sequence[str]) -> np.ndarray:
         # In training a sentence begins after the </s> of the one before.
         ids = [vocabulary.end if i == vocabulary.start else i for i in vocabulary.encode(history)] or [vocabulary.end]
         known = len(last["ids"])
-        if last["p"] is None or ids[:known] != last["ids"] or not known:
+        if has_changed() or ids[:known] != last["ids"]:
             known, last["state"] = 0, None
         if ids[known:]:
             with evaluating(model) as device:
                 logits, last["state"] = model(torch.tensor([ids[known:]], device=device), last["state"])
-            last["p"] = logits[0, -1].double().softmax(-1).cpu().numpy()  # [vocab]
+            last["p"] = logits[0, -1].cpu().double().softmax(-1).numpy()  # [vocab]; Apple's GPUs know no float64
             last["ids"] = ids
         return last["p"].copy()
 

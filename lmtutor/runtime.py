@@ -185,7 +185,7 @@ def _from_environment(chapter: str | None, seed: int) -> Runtime:
 def _data_dir(folder: str) -> Path:
     """The folder as seen from here or, as notebooks run in chapters/, as seen from the repository's top."""
     here, top = Path(folder).expanduser(), PACKAGE.parent / folder
-    return top if not here.is_dir() and top.is_dir() else here
+    return top if not os.path.isdir(here) and os.path.isdir(top) else here
 
 
 def _device() -> torch.device:

@@ -5,11 +5,13 @@ import gzip
 import importlib
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
 import time
+import tracemalloc
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from complaints import complaint as complaint_of
 
 import lmtutor as lm
 from lmtutor import data, runtime
-from lmtutor.data import catalogue
+from lmtutor.data import catalogue, files
 from lmtutor.runtime import CourseError
 
 # At least as many examples.
@@ -685,9 +687,15 @@ def test_imdb_reads_the_folders_as_published(local, inside):
     assert not any("never" in text for text in loaded["train"]["text"])
 
 
-def test_imdb_folders_without_a_review_are_told_as_empty(local):
-    write(local, {"imdb/aclImdb/train/pos/0_9.txt": "fine", "imdb/aclImdb/test/readme": ""})
-    assert "The test split of 'imdb'" in complaint("imdb")
+@pytest.mark.parametrize("lost", ["train/neg", "train/pos", "test/neg", "test/pos"])
+@pytest.mark.parametrize("instead", [None, "readme"])
+def test_an_imdb_folder_without_a_review_is_told(local, lost, instead):
+    """Else all reviews of that split would have one label."""
+    names = [f"imdb/aclImdb/{split}/{kind}" for split in ("train", "test") for kind in ("neg", "pos")]
+    write(local, {f"{name}/0_9.txt": "fine" for name in names if not name.endswith(lost)})
+    if instead:
+        write(local / "imdb" / "aclImdb" / lost, {instead: "no review"})
+    assert f"aclImdb/{lost}' is missing or holds no review" in complaint("imdb")
 
 
 def test_imdb_reads_lines_of_json_and_keeps_text_and_label(local):
@@ -903,6 +911,317 @@ def test_a_split_without_words_is_told_as_empty_whatever_its_other_columns_say(s
     (shelf / "chnsenticorp" / "train.tsv").write_text("label\ttext_a\n1\t好\n", encoding="utf-8")
     (shelf / "chnsenticorp" / f"{name}.tsv").write_text("label\ttext_a\n1\t \n0\t\n", encoding="utf-8")
     assert complaint("chnsenticorp").startswith(f"The {split} split of 'chnsenticorp'")
+
+
+# --- files that are not what they should be ---------------------------------------------------------------------------
+
+QUESTION = {"id": "q", "question": "What sank?", "answers": [{"text": "Swift", "answer_start": 4}]}
+NAMES = "EU B-ORG\nrejects O\n\nPeter B-PER\nBlack I-PER\n"
+
+
+def squad_file(question=QUESTION, context="The Swift sank.", title="t"):
+    paragraph = {"context": context, "qas": [question]}
+    return json.dumps({"data": [{"title": f"{title}{i}", "paragraphs": [paragraph]} for i in range(10)]})
+
+
+# A small set of every kind that has a local reader.
+SMALL = {
+    "wikitext2": WIKITEXT,
+    "penntreebank": {f"ptb.{split}.txt": "a b\nc d\n" for split in ("train", "valid", "test")},
+    "tinyshakespeare": {"input.txt": "To be or not to be\n" * 9},
+    "sst2": {f"stsa.binary.{split}": "1 good film\n0 bad film\n" for split in ("train", "dev", "test")},
+    "imdb": {
+        f"{s}.jsonl": examples([{"text": "fine", "label": 1}, {"text": "", "label": 0}]) for s in ("train", "test")
+    },
+    "20newsgroups": {
+        "four_categories.jsonl": examples(
+            [{"split": s, "category": c, "text": "a"} for s, c in [("train", "x"), ("test", "y"), ("train", "y")]]
+        )
+    },
+    "sms_spam": {"sms.tsv": "".join(f"{'spam' if i % 3 else 'ham'}\ttext {i}\n" for i in range(20))},
+    "chnsenticorp": {f"{split}.tsv": "label\ttext_a\n1\t好\n0\t吵\n" for split in ("train", "dev", "test")},
+    "multi30k": {
+        f"{name}.{language}": f"{language} {name}\nx y\n"
+        for name in ("train", "val", "test_2016_flickr")
+        for language in ("en", "de")
+    },
+    "cmn_eng": {"cmn.txt": "".join(f"S{i}.\t句{i}。\n" for i in range(20))},
+    "weibo_ner": {f"weiboNER_2nd_conll.{s}": "我0\tO\n爱1\tB-PER.NAM\n\n你0\tO\n" for s in ("train", "dev", "test")},
+    "conll": dict.fromkeys(("train.txt", "dev.txt", "test.txt"), NAMES),
+    "squad": {"dev-v1.1.json": squad_file()},
+    "cnn_dailymail": {"cnn_dailymail.jsonl": examples([{"article": "A b.", "highlights": "B"}] * 10)},
+    "word_similarity": {"EN-A.txt": "car auto 3.9\nold new 1\n"},
+    "word_analogies": {"questions-words.txt": ": c\nAthens Greece Oslo Norway\n: f\nboy girl he she\n"},
+}
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 12345\n"
+
+
+@pytest.fixture
+def small(local):
+    """Puts a small set into the local folder, with other contents of some of its files; returns the set's folder."""
+
+    def put(name, contents=()):
+        folder = local / data.CATALOGUE[name].folder
+        shutil.rmtree(folder, ignore_errors=True)
+        return write(folder, SMALL[name] | dict(contents))
+
+    return put
+
+
+def first_file(name):
+    return next(iter(SMALL[name]))
+
+
+def test_every_local_reader_reads_its_small_set(small):
+    assert set(SMALL) == {name for name, entry in data.CATALOGUE.items() if entry.local}
+    for name in SMALL:
+        small(name)
+        assert all(len(split) for split in data.load(name).values())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (LFS, "is a Git LFS pointer, not the file itself: run `git lfs pull`"),
+        ("<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "is a web page, not the file itself"),
+        ("\ufeff\n <HTML lang='en'>\n", "is a web page, not the file itself"),
+        ('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "is XML, mostly a server's message"),
+        ("404: Not Found", "is a server's message that there is no such file"),
+        (gzip.compress(b"a b", mtime=0), "is packed with gzip once more than its name says"),
+        (b"PK\x03\x04\x14\0", "is a zip archive: unpack it"),
+        ("a b\n" + "\0" * 9, "holds a zero byte"),
+        ("a b\n".encode("utf-16-le"), "UTF-16 (then convert it with: iconv -f UTF-16 -t UTF-8)"),
+    ],
+    ids=["LFS", "web page", "HTML", "XML", "404", "gzip", "zip", "zeros", "UTF-16"],
+)
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_plainly_another_file_is_told_by_every_reader(small, name, content, said):
+    folder = small(name, {first_file(name): content})
+    assert said in complaint(name) and str(folder / first_file(name)) in complaint(name)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("method", ["open", "is_dir", "exists", "iterdir"])
+def test_files_and_folders_that_may_not_be_read_are_told_by_every_reader(small, monkeypatch, name, method):
+    listing = ("conll", "word_similarity")  # they look what is there
+    folder, real = small(name), getattr(Path, method)
+    asked = []
+
+    def refuse(path, *arguments, **named):
+        if path == folder or folder in path.parents:
+            asked.append(path)
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, method, refuse)
+    try:
+        data.load(name)
+    except CourseError as error:
+        assert f"'{asked[-1]}' cannot be read (Permission denied)" in str(error)
+    assert asked or (method == "iterdir") == (name not in listing)
+
+
+@pytest.mark.parametrize("kind", ["neg", "pos"])
+def test_an_imdb_folder_that_may_not_be_read_is_told(local, monkeypatch, kind):
+    """Path.glob would find nothing in it, and all reviews would have one label."""
+    names = [f"imdb/aclImdb/{split}/{kind}" for split in ("train", "test") for kind in ("neg", "pos")]
+    write(local, {f"{name}/0_9.txt": "fine" for name in names})
+    real = Path.iterdir
+
+    def refuse(path):
+        if path.name == kind:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert f"aclImdb/train/{kind}' cannot be read (Permission denied)" in complaint("imdb")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("name", [*SMALL, "imdb/aclImdb"])
+def test_a_pipe_in_place_of_a_file_is_told_and_never_opened(small, monkeypatch, name):
+    """Opening it would wait for ever."""
+    monkeypatch.setattr(
+        files, "_bytes", lambda path: pytest.fail("it was opened") if path.is_fifo() else path.read_bytes()
+    )
+    name, _, folders = name.partition("/")
+    place = small(name) / first_file(name)
+    if folders:
+        place = place.parent / "train" / "pos" / "0_9.txt"
+        write(place.parents[1], {"neg/0_1.txt": "bad", "pos/0_9.txt": "fine"})
+    place.unlink()
+    os.mkfifo(place)
+    said = complaint(name)
+    assert "is not a file but a folder, a pipe or a device" in said or said.startswith(("There is no ", "No file of "))
+
+
+def test_a_small_packed_file_that_holds_gigabytes_is_told_and_never_unpacked_whole(small, monkeypatch):
+    monkeypatch.setattr(files, "LARGEST", 2_000_000)
+    folder = small("penntreebank")
+    (folder / "ptb.test.txt").unlink()
+    write(folder, {"ptb.test.txt.gz": gzip.compress(b"\0" * 40_000_000)})
+    tracemalloc.start()
+    said = complaint("penntreebank")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "ptb.test.txt.gz' has more than 2 MB unpacked; cut it" in said and peak < 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [(label, '"fine"') for label in ("7", "-1", "0.5", "NaN", "null", "true", '"1"', "[]", "1e999", "1" + "0" * 30)]
+    + [("1", text) for text in ("null", "3", "[]", "{}", '["fine"]')],
+)
+def test_imdb_takes_no_label_but_0_and_1_and_no_text_but_a_string(small, label, text):
+    good = SMALL["imdb"]["test.jsonl"]
+    folder = small("imdb", {"test.jsonl": f'{good}{{"text": {text}, "label": {label}}}\n'})
+    assert complaint("imdb").startswith(
+        f"Line 3 of '{folder / 'test.jsonl'}' needs as text a string, and as label 0 or 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("[" * 100_000, "nests too deep"),
+        ('{"a":' * 100_000, "nests too deep"),
+        ("[" * 100_000 + "]" * 100_000, "nests too deep"),
+        ('{"text": "a", "label": ' + "1" * 10_000 + "}", "has too long a number"),
+        ('{"text": "a \\ud83d b", "label": 1}', "holds half a character (\\ud83d alone)"),
+        ('{"text": "fine", "label": 1, "\\udc00": 0}', "holds half a character (\\udc00 alone)"),
+    ],
+    ids=["lists", "objects", "closed", "a long number", "half a character", "half in a name"],
+)
+def test_json_that_python_cannot_take_is_told(small, line, said):
+    folder = small("imdb", {"train.jsonl": SMALL["imdb"]["train.jsonl"] + line + "\n"})
+    assert complaint("imdb").startswith(f"Line 3 of '{folder / 'train.jsonl'}'") and said in complaint("imdb")
+
+
+def test_both_halves_of_a_character_are_one(small):
+    small("imdb", {"train.jsonl": '{"text": "\\ud83d\\ude00 \\\\ud83d", "label": 1}\n'})
+    assert data.load("imdb", "train")["text"][0] == "\U0001f600 \\ud83d"
+
+
+ANSWER = QUESTION["answers"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        *[({"answer_start": start}, f"does not stand at character {start} of") for start in (-11, 3, 99)],
+        *[({"answer_start": start}, "needs 'answer_start', a whole number") for start in ("4", 4.0, True, None, [4])],
+        ({"text": 3}, "question 'q' needs 'text', a string"),
+        ({"answers": [3]}, "question 'q' needs 'text', a string"),
+        ({"answers": ANSWER}, "question 'q' needs 'answers', a list"),
+        ({"answers": "Swift"}, "question 'q' needs 'answers', a list"),
+        ({"question": None}, "question 'q' needs 'question', a string"),
+        ({"id": ["q"]}, "a question of article 1 needs 'id', a string"),
+        ({"context": None}, "article 1 needs 'context', a string"),
+        ({"context": ["The Swift sank."]}, "article 1 needs 'context', a string"),
+    ],
+)
+def test_squad_says_what_is_wrong_with_which_question(small, change, said):
+    change = dict(change)
+    context = change.pop("context", "The Swift sank.")
+    changed = {"answers": [ANSWER | change]} if set(change) <= set(ANSWER) else change
+    folder = small("squad", {"dev-v1.1.json": squad_file(QUESTION | changed, context)})
+    assert said in complaint("squad") and str(folder / "dev-v1.1.json") in complaint("squad")
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r", "\r\r\n"], ids=["Unix", "Windows", "old Mac", "twice converted"])
+@pytest.mark.parametrize("name", ["conll", "weibo_ner", "sms_spam", "chnsenticorp", "imdb", "word_analogies"])
+def test_lines_end_where_any_system_ends_them(small, name, ends):
+    small(name)
+    plain = data.load(name)
+    small(name, {file: text.replace("\n", ends) for file, text in SMALL[name].items()})
+    assert {split: rows[:] for split, rows in data.load(name).items()} == {s: rows[:] for s, rows in plain.items()}
+
+
+@pytest.mark.parametrize("separator", ["\t", " ", " \t "])
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u2028", "\u0085", "\u2003"])
+def test_other_blanks_than_those_between_conll_s_columns_belong_to_the_words(small, separator, blank):
+    small("conll", {"train.txt": f"New{blank}York{separator}NNP{separator}B-LOC\n.{separator}.{separator}O\n"})
+    assert data.load("conll", "train")[:] == {"tokens": [[f"New{blank}York", "."]], "tags": [["B-LOC", "O"]]}
+
+
+def test_where_tabs_part_conll_s_columns_a_word_may_hold_blanks(small):
+    small("conll", {"train.txt": "-DOCSTART- -X- O\n\nNew York\tB-LOC\n10 000 \tO\t\n"})
+    assert data.load("conll", "train")[:] == {"tokens": [["New York", "10 000"]], "tags": [["B-LOC", "O"]]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("EU B-ORG\nNew York B-LOC\n", "Line 2 of * has 3 columns, but those above have 2."),
+        ("EU\tB-ORG\n\tO\n", "Line 2 of * is not a word and, in the last column, a tag"),
+        ("EU\u00a0B-ORG\n", "Line 1 of * is not a word and, in the last column, a tag"),
+        ("EU B-ORG\u2028rejects O\n", "Line 1 of * is not a word and, in the last column, a tag"),
+    ],
+)
+def test_conll_lines_that_would_be_misread_are_told(small, lines, said):
+    folder = small("conll", {"dev.txt": lines})
+    assert complaint("conll").startswith(said.replace("*", repr(str(folder / "dev.txt"))))
+
+
+@pytest.mark.parametrize("score", ["1_0", "３", "3,92", "1e400", "inf", "0x1"])
+def test_a_score_of_similarity_is_a_plain_number(small, score):
+    small("word_similarity", {"EN-A.txt": f"car auto {score}\n"})
+    assert "is not two words and a number" in complaint("word_similarity")
+
+
+def test_a_set_of_similarities_whose_name_is_no_utf_8_is_read(small):
+    folder = small("word_similarity")
+    try:
+        (folder / os.fsdecode(b"EN-\xff.txt")).write_text("a b 1\n", encoding="utf-8")
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this system's names are all UTF-8")
+    assert set(data.load("word_similarity", "test")["set"]) == {"A", "\ufffd"}
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """A few bytes of a file changed, lost, doubled, or put in."""
+    odd = (
+        b"\t",
+        b"\n",
+        b" ",
+        b"\r",
+        b'"',
+        b"{",
+        b"]",
+        b"\xc2\xa0",
+        b"\\ud800",
+        b"\0",
+        b"null",
+        b"-",
+        b"9",
+        b"\xff",
+        b"NaN",
+    )
+    for _ in range(rng.randint(1, 4)):
+        at, kind = rng.randrange(len(content) + 1), rng.randrange(4)
+        before, after = content[:at], content[at:]
+        content = {
+            0: before + bytes([rng.randrange(256)]) + after[1:],
+            1: before + after[rng.randint(1, 8) :],
+            2: before + rng.choice(odd) + after,
+            3: before + content[: rng.randrange(len(content) + 1)] + after,
+        }[kind]
+    return content
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_whatever_is_damaged_loads_or_is_told_in_one_sentence(small, name):
+    """30 damaged files for each reader: no other error than a CourseError that names the folder."""
+    rng, told = random.Random(name), 0
+    for _ in range(30):
+        file = rng.choice(list(SMALL[name]))
+        folder = small(name, {file: damaged(SMALL[name][file].encode(), rng)})
+        try:
+            data.load(name)
+        except CourseError as error:
+            assert str(folder) in str(error) and "\n" not in str(error)
+            told += 1
+    assert told
 
 
 # --- real data sets ---------------------------------------------------------------------------------------------------

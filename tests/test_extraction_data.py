@@ -6,7 +6,8 @@ import pytest
 from complaints import complaint
 
 import lmtutor as lm
-from lmtutor import answering, readers, tagging
+from lmtutor import answering, tagging
+from lmtutor.data import readers
 from lmtutor.runtime import CourseError
 
 

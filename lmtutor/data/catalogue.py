@@ -9,13 +9,14 @@ and word analogies have their own, and so have names ("tokens" and "tags"), answ
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmtutor import runtime
-from lmtutor.data import readers
+from lmtutor.data import files, readers
 from lmtutor.data.readers import Rows
 from lmtutor.runtime import CourseError, choose
 
@@ -92,7 +93,7 @@ def overview() -> pd.DataFrame:
     folder = runtime.current().data_dir
     rows = []
     for name, entry in CATALOGUE.items():
-        here = bool(folder and entry.folder and (folder / entry.folder).is_dir())
+        here = bool(folder and entry.folder and os.path.isdir(folder / entry.folder))
         rows.append(
             {
                 "name": name,
@@ -154,7 +155,7 @@ def _embedded(corpus: str) -> Callable[[], Rows]:
                     f"data/{name} is missing or damaged (its checksum differs); restore it with `git checkout data` "
                     f"or install the course again."
                 )
-            rows[split] = list(readers.read_jsonl(runtime.share("data") / name))
+            rows[split] = list(files.read_jsonl(runtime.share("data") / name))
         return rows
 
     return read
@@ -178,15 +179,19 @@ def _load_local(name: str, entry: Entry) -> Rows:
         raise CourseError(
             "LMTUTOR_SOURCE is local, but LMTUTOR_DATA_DIR is not set: set it to the folder of your data."
         )
-    if not folder.is_dir():
-        raise CourseError(f"LMTUTOR_DATA_DIR names {str(folder)!r}, but there is no such folder.")
-    if not (folder / entry.folder).is_dir():
-        raise CourseError(f"{name!r} is expected in the folder {str(folder / entry.folder)!r}, which does not exist.")
-    rows = entry.local(folder / entry.folder)
+    place = folder / entry.folder
+    try:
+        if not folder.is_dir():
+            raise CourseError(f"LMTUTOR_DATA_DIR names {str(folder)!r}, but there is no such folder.")
+        if not place.is_dir():
+            raise CourseError(f"{name!r} is expected in the folder {str(place)!r}, which does not exist.")
+        rows = entry.local(place)
+    except OSError as error:  # a folder that may not be read, a name that is too long, a disk that is gone
+        raise files.unreadable(error, place) from None
     for split, examples in rows.items():
         # Readers of columns other than "text" let no blank one pass.
         if not any(example["text"].strip() if "text" in example else example for example in examples):
-            raise CourseError(f"The {split} split of {name!r} in {str(folder / entry.folder)!r} is empty.")
+            raise CourseError(f"The {split} split of {name!r} in {str(place)!r} is empty.")
     return rows
 
 

@@ -6,59 +6,19 @@ that is not as it should be; its number is told.
 
 from __future__ import annotations
 
-import gzip
-import json
-import math
+import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from lmtutor.data.files import files_in, find, lines_of, parse_json, read_jsonl, read_text
 from lmtutor.runtime import CourseError
 
 Rows = dict[str, list[dict]]  # split -> examples
-
-
-def find(folder: Path, *names: str) -> Path:
-    """The first of these files that exists in the folder, also with .gz behind its name."""
-    for name in names:
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.is_file():
-                return path
-    raise CourseError(f"There is no {' or '.join(names)} (nor the same with .gz) in {str(folder)!r}.")
-
-
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, unpacked if it is gzipped."""
-    try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CourseError(
-            f"{str(path)!r} is not UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x}); "
-            f"convert it, for example with: iconv -f LATIN1 -t UTF-8"
-        ) from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise CourseError(f"{str(path)!r} cannot be read ({error}); is the file complete?") from None
-
-
-def lines_of(path: Path) -> list[str]:
-    """Lines, split at line feeds only: real texts hold U+0085 and U+2028, at which str.splitlines would split too."""
-    text = read_text(path).replace("\r\n", "\n")
-    return text.removesuffix("\n").split("\n") if text else []
-
-
-def read_jsonl(path: Path, columns: tuple[str, ...] = ()) -> Iterator[dict]:
-    """The rows of a file of JSON lines, each of which must have these columns."""
-    for number, line in enumerate(lines_of(path), start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            raise CourseError(f"Line {number} of {str(path)!r} is not JSON; is the file complete?") from None
-        for column in columns:
-            if not isinstance(row, dict) or column not in row:
-                raise CourseError(f"Line {number} of {str(path)!r} has no {column!r}; needed are {', '.join(columns)}.")
-        yield row
+_NUMBER = re.compile(
+    r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?"
+)  # float() also reads 1_0, and digits of any script
 
 
 def text_lines(names: dict[str, tuple[str, ...]]) -> Callable[[Path], Rows]:
@@ -129,21 +89,31 @@ def sst2(folder: Path) -> Rows:
 
 def imdb(folder: Path) -> Rows:
     """The folders aclImdb/{train,test}/{neg,pos}/*.txt as published, or train.jsonl and test.jsonl."""
+    splits = ("train", "test")
     root = next((f for f in (folder / "aclImdb", folder) if (f / "train").is_dir()), None)
     if root is None:
-        keep = ("text", "label")
-        return {
-            split: [{key: row[key] for key in keep} for row in read_jsonl(find(folder, f"{split}.jsonl"), keep)]
-            for split in ("train", "test")
-        }
-    return {
-        split: [
-            {"text": read_text(path), "label": label}
-            for label, kind in enumerate(("neg", "pos"))
-            for path in sorted((root / split / kind).glob("*.txt"))
-        ]
-        for split in ("train", "test")
-    }
+        return {split: _imdb_rows(find(folder, f"{split}.jsonl")) for split in splits}
+    rows: Rows = {split: [] for split in splits}
+    for split in splits:
+        for label, kind in enumerate(("neg", "pos")):
+            place = root / split / kind
+            paths = [path for path in place.iterdir() if path.name.endswith(".txt")] if place.is_dir() else []
+            if not paths:
+                raise CourseError(f"The folder {str(place)!r} is missing or holds no review (*.txt); is all there?")
+            rows[split] += [{"text": read_text(path), "label": label} for path in sorted(paths)]
+    return rows
+
+
+def _imdb_rows(path: Path) -> list[dict]:
+    rows = []
+    for number, row in enumerate(read_jsonl(path, ("text", "label")), start=1):
+        text, label = row["text"], row["label"]
+        if not isinstance(text, str) or type(label) is not int or label not in (0, 1):
+            raise CourseError(
+                f"Line {number} of {str(path)!r} needs as text a string, and as label 0 or 1, not {label!r}."
+            )
+        rows.append({"text": text, "label": label})
+    return rows
 
 
 def newsgroups(folder: Path) -> Rows:
@@ -200,23 +170,19 @@ def cmn_eng(folder: Path) -> Rows:
 
 def word_similarity(folder: Path) -> Rows:
     """Every EN-NAME.txt in the folder: lines of two words and the mean score that people gave to their similarity."""
-    files = [*folder.glob("EN-*.txt"), *folder.glob("EN-*.txt.gz")]
-    names = sorted({path.name.removesuffix(".gz") for path in files})
+    names = {path.name.removesuffix(".gz") for path in files_in(folder)}
+    names = sorted(name for name in names if name.startswith("EN-") and name.endswith(".txt"))
     rows = []
     for name in names or ["EN-*.txt"]:
         path = find(folder, name)
         for number, line in enumerate(lines_of(path), start=1):
-            try:
-                word1, word2, score = line.split()
-                value = float(score)
-            except ValueError:
-                value = math.nan
-            if not math.isfinite(value):
+            word1, word2, score = [*line.split(), "", "", ""][:3]
+            if len(line.split()) != 3 or not _NUMBER.fullmatch(score):
                 raise CourseError(
                     f"Line {number} of {str(path)!r} is not two words and a number between tabs or blanks."
                 )
-            named = name.removeprefix("EN-").removesuffix(".txt")
-            rows.append({"set": named, "word1": word1, "word2": word2, "score": value})
+            named = os.fsencode(name).decode(errors="replace").removeprefix("EN-").removesuffix(".txt")
+            rows.append({"set": named, "word1": word1, "word2": word2, "score": float(score)})
     return {"test": rows}
 
 
@@ -235,24 +201,40 @@ def word_analogies(folder: Path) -> Rows:
     return {"test": rows}
 
 
-def _tagged(path: Path, separator: str | None = None, word: Callable[[str], str] = str) -> list[dict]:
+def _columns(lines: list[str]) -> list[list[str]]:
+    """The columns of each line; none if it is blank. Tabs part them if every line has one, else blanks and tabs do.
+
+    Other blanks, such as U+00A0 and U+3000, belong to the words.
+    """
+    lines = [line.strip(" \r") if line.strip() else "" for line in lines]
+    tabs = all("\t" in line for line in lines if line and not line.startswith("-DOCSTART-"))
+    if tabs:
+        return [[column.strip(" ") for column in line.removesuffix("\t").split("\t")] if line else [] for line in lines]
+    return [re.split("[ \t]+", line.strip("\t")) if line else [] for line in lines]
+
+
+def _tagged(path: Path, word: Callable[[str], str] = str) -> list[dict]:
     """Sentences of a CoNLL file: a line's first column is the word, the last its tag; a blank line ends a sentence.
 
     Tags come out as BIO: what CoNLL-2003 (IOB1) and others (BIOES) write differently is rewritten.
     """
-    rows, tokens, tags = [], [], []
-    for number, line in enumerate([*lines_of(path), ""], start=1):
-        columns = line.split(separator) if line.strip() else []
-        if not columns or columns[0] == "-DOCSTART-":
+    rows, tokens, tags, width = [], [], [], 0
+    for number, columns in enumerate([*_columns(lines_of(path)), []], start=1):
+        if not columns or columns[0].startswith("-DOCSTART-"):
             if tokens:
                 rows.append({"tokens": tokens, "tags": tags})
             tokens, tags = [], []
             continue
-        prefix, _, kind = columns[-1].strip().partition("-")
+        prefix, _, kind = columns[-1].partition("-")
         known = (prefix == "O" and not kind) or (prefix in ("B", "I", "E", "S") and kind)
-        if len(columns) < 2 or not known:
+        if len(columns) < 2 or not columns[0] or not known or any(re.search(r"\s", tag) for tag in columns[1:]):
             raise CourseError(
                 f"Line {number} of {str(path)!r} is not a word and, in the last column, a tag such as O or B-PER."
+            )
+        width = width or len(columns)
+        if len(columns) != width:
+            raise CourseError(
+                f"Line {number} of {str(path)!r} has {len(columns)} columns, but those above have {width}."
             )
         goes_on = prefix in ("I", "E") and tags and tags[-1][2:] == kind
         tokens.append(word(columns[0]))
@@ -263,7 +245,7 @@ def _tagged(path: Path, separator: str | None = None, word: Callable[[str], str]
 def conll(folder: Path) -> Rows:
     """A folder of CoNLL files: one each for training, validation and testing, under any of the usual names."""
     names = {"train": ("train",), "validation": ("dev", "valid", "validation", "testa"), "test": ("test", "testb")}
-    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    files = files_in(folder)
     rows: Rows = {}
     for split, marks in names.items():
         found = [path for path in files if set(re.split(r"[^a-z]+", path.name.lower())) & set(marks)]
@@ -280,44 +262,45 @@ def conll(folder: Path) -> Rows:
 def weibo_ner(folder: Path) -> Rows:
     """Lines "character and its place in the word<tab>tag", a blank line between messages."""
     return {
-        split: _tagged(find(folder, f"weiboNER_2nd_conll.{name}"), "\t", word=lambda column: column[:1])
+        split: _tagged(find(folder, f"weiboNER_2nd_conll.{name}"), word=lambda column: column[:1])
         for split, name in {"train": "train", "validation": "dev", "test": "test"}.items()
     }
 
 
 def _articles(path: Path) -> list[list[dict]]:
     """The questions of each article of a SQuAD file; an answer that does not stand where it should is told."""
-    try:
-        content = json.loads(read_text(path))
-        found = []
-        for article in content["data"]:
-            rows = []
-            for paragraph in article["paragraphs"]:
-                for question in paragraph["qas"]:
-                    answers = {key: [one[key] for one in question["answers"]] for key in ("text", "answer_start")}
-                    rows.append(
-                        {
-                            "id": str(question["id"]),
-                            "title": article["title"],
-                            "context": paragraph["context"],
-                            "question": question["question"].strip(),
-                            "answers": answers,
-                        }
-                    )
-            found.append(rows)
-    except json.JSONDecodeError:
-        raise CourseError(f"{str(path)!r} is not JSON; is the file complete?") from None
-    except (KeyError, TypeError) as error:
-        raise CourseError(
-            f"{str(path)!r} is no SQuAD file ({error}): it needs data, paragraphs, context, qas, id, question, answers."
-        ) from None
-    for row in (row for rows in found for row in rows):
-        for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True):
-            if not text or row["context"][start : start + len(text)] != text:
+
+    def part(whole: Any, key: str, kind: type, where: str) -> Any:
+        if not isinstance(whole, dict) or type(whole.get(key)) is not kind:
+            named = {str: "a string", list: "a list", int: "a whole number"}[kind]
+            raise CourseError(f"{str(path)!r} is no SQuAD file: {where} needs {key!r}, {named}.")
+        return whole[key]
+
+    def read(question: Any, context: str, place: str) -> dict:
+        if isinstance(question, dict) and type(question.get("id")) is int:
+            question = {**question, "id": str(question["id"])}
+        name = part(question, "id", str, f"a question of {place}")
+        where, answers = f"question {name!r}", {"text": [], "answer_start": []}
+        for answer in part(question, "answers", list, where):
+            text, start = part(answer, "text", str, where), part(answer, "answer_start", int, where)
+            if not text or start < 0 or not context.startswith(text, start):
                 raise CourseError(
-                    f"The answer {text!r} of question {row['id']!r} in {str(path)!r} does not stand at character "
-                    f"{start} of its text."
+                    f"The answer {text!r} of {where} in {str(path)!r} does not stand at character {start} of its text."
                 )
+            answers["text"].append(text)
+            answers["answer_start"].append(start)
+        return {"id": name, "question": part(question, "question", str, where).strip(), "answers": answers}
+
+    found = []
+    content = parse_json(read_text(path), repr(str(path)))
+    for number, article in enumerate(part(content, "data", list, "it"), start=1):
+        place, rows = f"article {number}", []
+        title = part(article, "title", str, place)
+        for paragraph in part(article, "paragraphs", list, place):
+            context = part(paragraph, "context", str, place)
+            for question in part(paragraph, "qas", list, place):
+                rows.append({**read(question, context, place), "title": title, "context": context})
+        found.append(rows)
     return found
 
 

@@ -30,6 +30,7 @@ WANTS_DATA = "It wants real data: set LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR,
 # Program, part, whether it wants real data.
 BENCH = [
     ("startup", "", False),
+    ("load", "", False),
     ("ngram", "speed", True),
     ("training", "", False),
     ("attention", "cost", False),

@@ -381,6 +381,24 @@ def test_importing_lmtutor_costs_what_importing_torch_costs():
     assert lmtutor - torch < 0.5, f"import lmtutor takes {lmtutor - torch:.2f} s more than import torch"
 
 
+LONGEST = 90  # lines of code in a class or function: a screen or two
+
+
+def lines_of_code(node: ast.AST) -> int:
+    """Lines of a class or function, without docstrings."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    documented = [part for part in ast.walk(node) if isinstance(part, kinds) and ast.get_docstring(part)]
+    lines = node.end_lineno - node.lineno + 1
+    return lines - sum(part.body[0].end_lineno - part.body[0].lineno + 1 for part in documented)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lmtutor").rglob("*.py")), ids=lambda path: path.stem)
+def test_no_class_or_function_is_long(path):
+    parts = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    found = {part.name: lines_of_code(part) for part in parts if isinstance(part, ast.FunctionDef | ast.ClassDef)}
+    assert {name: lines for name, lines in found.items() if lines > LONGEST} == {}
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 

@@ -137,8 +137,21 @@ def share(name: str) -> Path:
 
 
 def home() -> Path:
-    """The folder for what belongs to the learner (progress): LMTUTOR_HOME, or ~/.lmtutor."""
-    return Path(os.environ.get("LMTUTOR_HOME") or "~/.lmtutor").expanduser()
+    """The folder for what belongs to the learner (progress): LMTUTOR_HOME, or ~/.lmtutor.
+
+    A relative LMTUTOR_HOME lies in the home folder, so that it is the same one for kernels, which run in chapters/,
+    and for commands, which run anywhere.
+
+    Raises:
+        CourseError: this user has no home folder.
+    """
+    wanted = os.environ.get("LMTUTOR_HOME") or "~/.lmtutor"
+    try:
+        folder = Path(wanted).expanduser()
+        return folder if folder.is_absolute() else Path.home() / folder
+    except RuntimeError:
+        advice = "set LMTUTOR_HOME to the full path of a folder that you can write."
+        raise CourseError(f"There is no home folder for {wanted}: {advice}") from None
 
 
 class Stopwatch:

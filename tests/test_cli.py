@@ -113,6 +113,13 @@ def test_the_doctor_finds_a_home_that_cannot_be_written(monkeypatch, tmp_path):
     assert check.state == "fail" and "LMTUTOR_HOME" in check.advice
 
 
+@pytest.mark.parametrize("home", ["~nobody-has-this-name/x", "/" + "x" * 300])
+def test_the_doctor_tells_of_a_home_that_is_none_or_cannot_be_looked_at(home, monkeypatch):
+    monkeypatch.setenv("LMTUTOR_HOME", home)
+    check = state_of("your progress")
+    assert check.state == "fail" and home in check.found and "LMTUTOR_HOME" in check.advice
+
+
 def test_the_doctor_finds_damaged_data(monkeypatch, capsys):
     monkeypatch.setattr(data, "verify", lambda: [("harbour/train.jsonl", False), ("harbour/test.jsonl", True)])
     assert state_of("embedded data").state == "fail" and "harbour/train.jsonl" in state_of("embedded data").found

@@ -6,6 +6,7 @@ import copy
 import inspect
 import json
 import math
+import multiprocessing
 import os
 import random
 import re
@@ -853,7 +854,7 @@ def test_a_full_disk_leaves_the_progress_of_before_and_no_half_file(step, monkey
     lm.check("start.count_words", reference("start.count_words"))
     said = capsys.readouterr().out
     assert "No space left on device" in said and said.count("\n") == 2
-    assert [p.name for p in progress_file.file().parent.iterdir()] == ["progress.json"]
+    assert {p.name for p in progress_file.file().parent.iterdir()} - {"progress.lock"} == {"progress.json"}
     assert progress_file.file().read_bytes() == before
 
 
@@ -870,6 +871,111 @@ def test_a_progress_file_that_cannot_be_read_is_not_written_over(monkeypatch, ca
         lm.check("start.count_words", reference("start.count_words"))
     assert "(Progress is not saved: Permission denied" in capsys.readouterr().out
     assert progress_file.file().read_bytes() == before
+
+
+ENTRY = {"tries": 2, "solved": None}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"tries": None, "solved": None}, {"tries": "3", "solved": None}, {"tries": 1, "solved": []}, [], None, True]
+    + [{"tries": -1, "solved": None}, {"tries": math.inf, "solved": None}, {"tries": 1}],
+    ids=repr,
+)
+def test_an_odd_entry_is_put_aside_and_the_others_go_on(odd, capsys):
+    content = json.dumps({"ngram.mle": ENTRY, "ngram.add_k": odd})
+    progress_file.file().write_text(content)
+    assert lm.progress()["tries"].sum() == 2
+    aside = runtime.home() / "progress.damaged-1.json"
+    assert capsys.readouterr().out == (
+        f"Your progress file was damaged; it is kept as {aside}, and what can be read of it goes on.\n"
+    )
+    assert aside.read_text() == content
+    lm.check("ngram.add_k", wrong_answer)
+    assert progress_file.read() == {"ngram.mle": ENTRY, "ngram.add_k": {"tries": 1, "solved": None}}
+    assert capsys.readouterr().out.startswith("ngram.add_k: not yet.")
+
+
+def test_lists_in_lists_without_end_are_put_aside_too():
+    progress_file.file().write_text("[" * 10**5)
+    assert progress_file.read() == {}
+    assert (runtime.home() / "progress.damaged-1.json").exists()
+
+
+NO_HOME = "There is no home folder for {}: set LMTUTOR_HOME to the full path of a folder that you can write."
+
+
+@pytest.mark.parametrize("wanted", ["", "~nobody-has-this-name/x", "relative"])
+def test_without_a_home_folder_the_verdict_is_shown_and_one_sentence_says_why_nothing_is_kept(
+    wanted, monkeypatch, capsys
+):
+    monkeypatch.setenv("LMTUTOR_HOME", wanted)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it does where there is none
+    lm.check("ngram.mle", reference("ngram.mle"))
+    right, complaint = capsys.readouterr().out.splitlines()
+    assert right == "ngram.mle: right!"
+    assert complaint == f"(Progress is not saved: {NO_HOME.format(wanted or '~/.lmtutor')})"
+    assert lm.progress(reset=True)["tries"].sum() == 0
+
+
+def test_a_home_that_cannot_even_be_looked_at_is_told(monkeypatch, capsys, tmp_path):
+    home = tmp_path / ("x" * 300)  # no system has such names; for others than root, a folder of somebody else's
+    monkeypatch.setenv("LMTUTOR_HOME", str(home))
+    lm.check("ngram.mle", reference("ngram.mle"))
+    right, complaint = capsys.readouterr().out.splitlines()
+    assert right == "ngram.mle: right!"
+    assert complaint.startswith("(Progress is not saved: ") and f"{home}" in complaint
+    assert lm.progress()["tries"].sum() == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+def test_a_pipe_in_place_of_the_file_is_told_and_not_waited_for(capsys):
+    os.mkfifo(progress_file.file())
+    lm.check("ngram.mle", reference("ngram.mle"))
+    assert "(Progress is not saved: this is not a file" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows asks for rights before it makes links")
+@pytest.mark.parametrize("before", [None, b"{}", b"damaged"])
+def test_a_link_stays_and_its_target_is_written(before, tmp_path):
+    target = tmp_path / "synchronised" / "mine.json"
+    if before is not None:
+        target.parent.mkdir()
+        target.write_bytes(before)
+    link = runtime.home() / "progress.json"
+    link.symlink_to(target)
+    lm.check("ngram.mle", reference("ngram.mle"))
+    assert link.is_symlink() and list(json.loads(target.read_bytes())) == ["ngram.mle"]
+    kept = [path.read_bytes() for path in target.parent.glob("*damaged*")]
+    assert kept == [b"damaged"] * (before == b"damaged")
+
+
+def record_some(number, start):
+    start.wait()
+    for i in range(25):
+        progress_file.record(f"{number}.{i}", solved=True)
+
+
+def test_of_the_answers_of_eight_kernels_at_once_none_is_lost():
+    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "fork")
+    start = context.Barrier(8)
+    kernels = [context.Process(target=record_some, args=(number, start)) for number in range(8)]
+    for kernel in kernels:
+        kernel.start()
+    for kernel in kernels:
+        kernel.join(120)
+        assert kernel.exitcode == 0
+    entries = json.loads(progress_file.file().read_bytes())
+    assert entries.keys() == {f"{number}.{i}" for number in range(8) for i in range(25)}
+
+
+def test_a_lock_that_is_not_given_back_is_told_and_stops_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(progress_file, "LOCK_SECONDS", 0.1)
+    with progress_file._lock():
+        lm.check("ngram.mle", reference("ngram.mle"))
+    right, complaint = capsys.readouterr().out.splitlines()
+    assert right == "ngram.mle: right!" and complaint.startswith("(Progress is not saved: ") and "lock" in complaint
+    assert progress_file.read() == {}
 
 
 def test_the_progress_file_is_plain_json():

@@ -303,3 +303,19 @@ def test_waiting_threads_sleep_unless_the_learner_says_otherwise(chosen, expecte
     done = subprocess.run([sys.executable, "-c", "import lmtutor"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0
     assert f"OMP_WAIT_POLICY = '{expected}'" in done.stderr
+
+
+def test_a_relative_home_is_the_same_folder_from_everywhere(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("LMTUTOR_HOME", "course/mine")
+    monkeypatch.chdir(runtime.PACKAGE)
+    assert runtime.home() == tmp_path / "course" / "mine"
+    monkeypatch.chdir(runtime.PACKAGE.parent)
+    assert runtime.home() == tmp_path / "course" / "mine"
+
+
+def test_without_a_home_folder_it_says_what_to_set(monkeypatch):
+    monkeypatch.setenv("LMTUTOR_HOME", "~nobody-has-this-name/x")
+    with pytest.raises(CourseError, match="There is no home folder for ~nobody-has-this-name/x: set LMTUTOR_HOME"):
+        runtime.home()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lmtutor import runtime
+from lmtutor.exercises import progress_file
 from lmtutor.runtime import CourseError
 
 if TYPE_CHECKING:
@@ -217,11 +218,12 @@ def _models() -> list[Check]:
 
 def _home() -> Check:
     """Whether progress can be saved; what does not exist yet is not made, only its nearest folder is looked at."""
-    home = runtime.home()
-    folder = next(path for path in (home, *home.parents) if path.exists())
+    advice = "Set LMTUTOR_HOME to a folder that you can write."
     try:
+        folder = next(place for place in progress_file.file().parents if place.exists())
         with tempfile.TemporaryFile(dir=folder):
             return Check("your progress", "ok", "can be saved")
+    except CourseError as error:
+        return Check("your progress", "fail", str(error), advice)
     except OSError as error:
-        advice = "Set LMTUTOR_HOME to a folder that you can write."
-        return Check("your progress", "fail", f"{home} cannot be written ({error.strerror})", advice)
+        return Check("your progress", "fail", f"{runtime.home()} cannot be written ({error.strerror})", advice)

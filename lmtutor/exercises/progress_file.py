@@ -1,84 +1,140 @@
-"""The learner's progress: one JSON file in the learner's home, written whole or not at all."""
+"""The learner's progress: one JSON file in the learner's home, written whole or not at all, by one kernel at a time.
+
+Whatever is wrong with the file or its folder is told in one sentence, and stops nothing.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from datetime import date
 from itertools import count
 from pathlib import Path
 
+from filelock import FileLock
+
 from lmtutor import runtime
+from lmtutor.runtime import CourseError
+
+NAME = "progress.json"
+LOCK_SECONDS = 10  # that another kernel may take to write
 
 
 def file() -> Path:
-    """Where progress is kept: progress.json in LMTUTOR_HOME or ~/.lmtutor."""
-    return runtime.home() / "progress.json"
+    """Where progress is kept: progress.json in `runtime.home()`, or the file to which a link of that name points.
+
+    Raises:
+        CourseError: there is no home folder.
+    """
+    path = runtime.home() / NAME
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def read() -> dict[str, dict]:
     """Exercise -> {"tries": number, "solved": date or None}. A damaged file is put aside, not lost."""
-    try:
-        return _read()
-    except OSError as error:
-        _complain(error)
-        return {}
+    entries: dict[str, dict] = {}
+
+    def look() -> None:
+        found, whole = _parse(file())
+        if not whole:
+            with _lock():
+                found = _read()
+        entries.update(found)
+
+    _try(look)
+    return entries
 
 
 def record(name: str, *, solved: bool) -> None:
     """Count a try and, the first time it is right, the day. Says so in one sentence if it cannot be saved."""
-    try:
-        entries = _read()
-        entry = entries.setdefault(name, {"tries": 0, "solved": None})
-        if entry["solved"]:
-            return
-        entry["tries"] += 1
-        entry["solved"] = date.today().isoformat() if solved else None
-        _write(entries)
-    except OSError as error:  # also when it cannot be read: what is there must not be written over
-        _complain(error)
+
+    def count_it() -> None:
+        with _lock():  # what another kernel writes between reading and writing would be lost
+            entries = _read()
+            entry = entries.setdefault(name, {"tries": 0, "solved": None})
+            if not entry["solved"]:
+                entry["tries"] += 1
+                entry["solved"] = date.today().isoformat() if solved else None
+                _write(entries)
+
+    _try(count_it)
 
 
 def reset() -> None:
     """Forget all progress."""
+
+    def forget() -> None:
+        with _lock():
+            _write({})
+
+    _try(forget)
+
+
+def _try(action: Callable[[], None]) -> None:
+    """Do it, or say why progress cannot be kept. What cannot be read is not written over."""
     try:
-        _write({})
-    except OSError as error:
-        _complain(error)
+        action()
+    except CourseError as error:
+        print(f"(Progress is not saved: {error})")
+    except (OSError, NotImplementedError) as error:  # the second: a disk on which files cannot be locked
+        reason = getattr(error, "strerror", None) or str(error)
+        advice = "Set LMTUTOR_HOME to a folder that you can write."
+        print(f"(Progress is not saved: {reason}, {runtime.home() / NAME}. {advice})")
+
+
+def _lock() -> FileLock:
+    path = file().with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path, timeout=LOCK_SECONDS)
 
 
 def _read() -> dict[str, dict]:
-    if not file().exists():
-        return {}
-    text = file().read_bytes()
+    """The entries; if the file is damaged it is put aside, and those that can be read go on. Needs the lock."""
+    path = file()
+    entries, whole = _parse(path)
+    if not whole:
+        aside = next(p for n in count(1) if not (p := path.with_suffix(f".damaged-{n}.json")).exists())
+        path.replace(aside)
+        if entries:
+            _write(entries)
+        goes_on = "what can be read of it goes on" if entries else "progress starts anew"
+        print(f"Your progress file was damaged; it is kept as {aside}, and {goes_on}.")
+    return entries
+
+
+def _parse(path: Path) -> tuple[dict[str, dict], bool]:
+    """The entries of the file that are in order, and whether that is all that it holds."""
+    if not path.exists():
+        return {}, True
+    if not path.is_file():
+        raise OSError(f"this is not a file: {path}")  # reading from a pipe would wait for ever
     try:
-        entries = json.loads(text)
-        if all(entry.keys() >= {"tries", "solved"} for entry in entries.values()):
-            return entries
-    except (ValueError, AttributeError):  # not JSON or not UTF-8; or JSON, but no table of entries
-        pass
-    aside = next(path for path in map(_aside, count(1)) if not path.exists())
-    file().replace(aside)
-    print(f"Your progress file was damaged; it is kept as {aside}, and progress starts anew.")
-    return {}
+        entries = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):  # not JSON or not UTF-8; or lists in lists in lists
+        return {}, False
+    if not isinstance(entries, dict):
+        return {}, False
+    good = {name: entry for name, entry in entries.items() if _is_entry(entry)}
+    return good, len(good) == len(entries)
 
 
-def _aside(number: int) -> Path:
-    return file().with_suffix(f".damaged-{number}.json")
+def _is_entry(entry) -> bool:
+    if not isinstance(entry, dict) or not entry.keys() >= {"tries", "solved"}:
+        return False
+    tries, solved = entry["tries"], entry["solved"]
+    return type(tries) is int and tries >= 0 and (solved is None or isinstance(solved, str))
 
 
 def _write(entries: dict[str, dict]) -> None:
-    temporary = file().with_suffix(f".{os.getpid()}.tmp")
-    file().parent.mkdir(parents=True, exist_ok=True)
+    path = file()
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         temporary.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(file())  # all or nothing: a reader never sees half a file
+        temporary.replace(path)  # all or nothing: a reader never sees half a file
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _complain(error: OSError) -> None:
-    print(f"(Progress is not saved: {error.strerror}, {file()}. Set LMTUTOR_HOME to a folder that you can write.)")
 
 
 def table(exercises: dict[str, list[str]]):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbclient
 import nbformat
 import peft
 import pytest
@@ -286,6 +287,86 @@ def test_a_folder_that_cannot_be_written_is_told(course, capsys):
     (course / "file").write_text("", encoding="utf-8")
     assert main(["run", "00", "--out", "file"]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_folder_that_goes_away_in_the_middle_leaves_no_chapter_unrun(course, capsys):
+    write_notebook(
+        course / "chapters" / "00_works.ipynb", "import shutil; shutil.rmtree('../runs'); open('../runs', 'w')"
+    )
+    write_notebook(course / "chapters" / "02_shows.ipynb", "open('../reached', 'w').close()")
+    assert main(["run"]) == 2
+    captured = capsys.readouterr()
+    assert (course / "reached").exists()
+    assert (
+        captured.out.count("the executed copy cannot be written (Not a directory)") == 2 * 3
+    )  # told, and in the summary
+    assert "cell [2]: NameError: name 'y' is not defined; the executed copy cannot" in captured.out
+    assert captured.err == f"{Path('runs') / '.costs.json.unfinished'} cannot be written (Not a directory).\n"
+
+
+def test_a_chapter_that_cannot_be_read_or_started_is_told_and_the_others_run(course, capsys, monkeypatch):
+    (course / "chapters" / "00_works.ipynb").write_text("<<<<<<< HEAD")
+    write_notebook(course / "chapters" / "01_breaks.ipynb", "print(1)")
+    original, calls = nbclient.NotebookClient.execute, []
+
+    def execute_but_not_the_first(self, **options):
+        calls.append(self)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+        return original(self, **options)
+
+    monkeypatch.setattr(nbclient.NotebookClient, "execute", execute_but_not_the_first)
+    assert main(["run"]) == 1
+    printed = capsys.readouterr().out
+    assert "00_works: it cannot be read: Notebook does not appear to be JSON" in printed
+    assert "01_breaks: cell [0]: it could not be run: OSError: [Errno 28] No space left on device" in printed
+    assert "02_shows: ok" in printed
+
+
+def test_an_executed_copy_that_cannot_be_written_leaves_the_one_before(course, monkeypatch):
+    path = course / "copy.ipynb"
+    path.write_text("before")
+
+    def half(self, text, encoding):
+        self.write_bytes(text[:1].encode())
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="No space left"):
+        execute._write(path, "after")
+    assert path.read_text() == "before" and [p.name for p in course.glob("*copy*")] == ["copy.ipynb"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_a_full_disk_below_the_log_stops_no_run(course, capsys):
+    (course / "runs").mkdir()
+    (course / "runs" / "run.log").symlink_to("/dev/full")
+    assert main(["run", "00"]) == 0
+    assert "00_works: ok" in capsys.readouterr().out
+
+
+def call(*arguments, stdout):
+    command = [sys.executable, "-m", "lmtutor.course.cli", *arguments]
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE, and says so in other ways")
+@pytest.mark.parametrize("arguments", [["data"], ["data", "--verify"], ["doctor"], ["progress"]])
+def test_when_nobody_reads_on_it_ends_without_a_word(arguments):
+    process = call(*arguments, stdout=subprocess.PIPE)
+    process.stdout.close()  # as head does
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 141
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_a_full_disk_below_the_output_is_told_in_one_sentence():
+    with open("/dev/full", "wb") as full:
+        process = call("data", stdout=full)
+    assert process.stderr.read() == b"There is no space left for what this command writes: make some.\n"
+    assert process.wait(60) == 2
 
 
 def test_without_chapters_it_says_so(monkeypatch, tmp_path):

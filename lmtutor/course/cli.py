@@ -6,6 +6,7 @@ A mistake of use is told in one sentence on stderr and ends with status 2; a che
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -16,15 +17,35 @@ from lmtutor.runtime import PROFILES, CourseError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (that of the process if none is given); returns the exit status."""
-    options = _parser().parse_args(arguments)
     try:
-        return options.function(options)
+        options = _parser().parse_args(arguments)
+        status = options.function(options)
+        sys.stdout.flush()  # here, where what it says can still be told
+        return status
+    except BrokenPipeError:  # nobody reads on, as in `lmtutor data | head`
+        _drop_output()
+        return 141  # as of a command that ends by SIGPIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"There is no space left for what this command writes{_at(error.filename)}: make some.", file=sys.stderr)
+        _drop_output()
+        return 2
     except CourseError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
+
+
+def _drop_output() -> None:
+    """What still waits to be written goes nowhere; else Python tries again at its end, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _at(filename: str | None) -> str:
+    return f" to {filename}" if filename else ""
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TextIO
 
 from lmtutor import results, runtime
 from lmtutor.runtime import CourseError, choose
@@ -85,26 +87,53 @@ def run(notebooks: Sequence[Path], out: Path, *, profile: str, store: bool = Fal
     try:
         out.mkdir(parents=True, exist_ok=True)
         log = (out / "run.log").open("w", encoding="utf-8")
+        home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     except OSError as error:
+        place = error.filename or out
         raise CourseError(
-            f"{str(out)!r} cannot be written ({error.strerror}): choose another folder with --out."
+            f"{str(place)!r} cannot be written ({_reason(error)}): choose another folder with --out."
         ) from None
 
-    with log, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        environment["LMTUTOR_HOME"] = home
+    def tell(line: str, details: str = "") -> None:
+        _print(f"\r{line:<70}" if sys.stdout.isatty() else line)
+        _print(f"{line}\n{details}" if details else line, log)
 
-        def tell(line: str, details: str = "") -> None:
-            print(f"\r{line:<70}" if sys.stdout.isatty() else line, flush=True)
-            print(f"{line}\n{details}" if details else line, file=log, flush=True)
-
+    with _closing(log), home:
+        environment["LMTUTOR_HOME"] = home.name
         tell(f"{len(notebooks)} notebook(s), profile {profile}, executed copies in {out}/")
         outcomes = [_run_one(path, out, environment, tell) for path in notebooks]
         tell(summary(outcomes))
     costs = {outcome.name: {profile: _cost(outcome)} for outcome in outcomes if outcome.error is None}
-    _write_json(out / "costs.json", costs)
-    if store:
-        _store(outcomes, out, costs, profile)
+    try:
+        _write_json(out / "costs.json", costs)
+        if store:
+            _store(outcomes, out, costs, profile)
+    except OSError as error:
+        raise CourseError(f"{error.filename} cannot be written ({_reason(error)}).") from None
     return outcomes
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _print(line: str, file: TextIO | None = None) -> None:
+    """Print at once; a full disk below the log, or below this command's own output, stops no run."""
+    try:
+        print(line, file=file, flush=True)
+    except BrokenPipeError:  # nobody reads on: `lmtutor run | head`
+        raise
+    except OSError:
+        pass
+
+
+@contextmanager
+def _closing(log: TextIO) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # what could not be written is tried again, and fails again
+            log.close()
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
@@ -121,7 +150,11 @@ def _run_one(path: Path, out: Path, environment: dict[str, str], tell: Callable[
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    notebook = nbformat.read(path, as_version=4)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception as problem:  # of many types
+        tell(f"{path.stem}: {(error := f'it cannot be read: {_last_line(str(problem))}')}")
+        return Outcome(path.stem, 0.0, 0, error)
     codes = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
     place, start = 0, time.perf_counter()  # place: which of the code cells is running
 
@@ -142,7 +175,7 @@ def _run_one(path: Path, out: Path, environment: dict[str, str], tell: Callable[
         on_cell_start=started,
     )
     if not sys.stdout.isatty():
-        print(f"{path.stem}: {len(codes)} code cells ...", flush=True)
+        _print(f"{path.stem}: {len(codes)} code cells ...")
     error, details, memory = None, "", 0
     # In a thread of its own, so that this one can watch the memory and hear Ctrl-C.
     with ThreadPoolExecutor(1) as pool:
@@ -160,8 +193,13 @@ def _run_one(path: Path, out: Path, environment: dict[str, str], tell: Callable[
             error = f"cell [{place}]: it ran longer than {CELL_SECONDS} s"
         except DeadKernelError:
             error = f"cell [{place}]: the kernel died; was the memory used up?"
+        except Exception as problem:  # the kernel does not start, has no place for its files, ...
+            error = f"cell [{place}]: it could not be run: {type(problem).__name__}: {_last_line(str(problem))}"
     seconds = time.perf_counter() - start
-    nbformat.write(notebook, out / path.name)
+    try:
+        _write(out / path.name, nbformat.writes(notebook) + "\n")
+    except OSError as problem:
+        error = f"{error + '; ' if error else ''}the executed copy cannot be written ({_reason(problem)})"
     outcome = Outcome(path.stem, round(seconds, 1), round(memory / 1e6), error)
     tell(f"{path.stem}: {error or 'ok'} ({seconds:.1f} s, {outcome.peak_memory_mb} MB)", details)
     return outcome
@@ -239,7 +277,7 @@ def _store(outcomes: Sequence[Outcome], out: Path, costs: dict, profile: str) ->
     _write_json(path, merge_costs(stored, costs))
     for outcome in outcomes:
         if outcome.error is None and profile == "quick":
-            (folder() / f"{outcome.name}.ipynb").write_bytes((out / f"{outcome.name}.ipynb").read_bytes())
+            _write(folder() / f"{outcome.name}.ipynb", (out / f"{outcome.name}.ipynb").read_text(encoding="utf-8"))
     _format_notebooks()
 
 
@@ -248,4 +286,16 @@ def _format_notebooks() -> None:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """All or nothing: what was there before stays where the new cannot be written."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise

@@ -197,6 +197,16 @@ def squad_2_scores(predicted, answers):
     return exact, max(compute_f1(a, predicted) for a in gold_answers)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_told_and_a_window_without_text_has_no_answer(wrong):
+    for scores in (([wrong, 0.0], [0.0, 0.0]), ([-np.inf, -np.inf], [0.0, wrong])):
+        with pytest.raises(CourseError, match="A start or an end score is NaN or inf"):
+            answering.best_span(*scores)
+    window = answering.Window([1, 2, 3], [0, 0, 0], [None, None, None])
+    found = answering.answer("A text.", [window], [np.zeros((3, 2))])
+    assert found == answering.Answer("", 0, -np.inf)
+
+
 texts = st.lists(st.sampled_from(["the", "Swift", "Lynd", "of", "a,", "…", "!"]), max_size=4).map(" ".join)
 
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -175,12 +176,31 @@ def test_a_batch_of_one_class_trains():
         ([0, 1, -1], "Label 2 is -1"),
         ([True, False, True], "Label 0 is True"),
         ([0, 1], "There are 3 texts but 2 labels"),
+        ([0, 1, math.nan], "Label 2 is nan"),
+        (torch.tensor([0.0, 1.0, math.nan]), "Label 0 is 0.0"),
+        (torch.tensor([[0, 1], [1, 0], [0, 1]]), r"Label 0 is \[0, 1\]"),
     ],
 )
 def test_labels_that_cannot_be_trained_on_are_told_before_training(labels, message):
     with pytest.raises(CourseError, match=message) as told:
         classifier.epochs_by_length([[1], [2], [3]], labels, batch_size=2, epochs=1)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("label", [0.7, math.nan, "1", -1])
+def test_a_batch_takes_no_label_that_is_no_whole_number(label):
+    with pytest.raises(CourseError, match="Label 1 is .* but labels must be whole numbers"):
+        classifier.collator([[1], [2]], [0, label])
+
+
+@pytest.mark.parametrize("ask", [classifier.logits, classifier.probabilities])
+def test_a_model_that_has_diverged_says_nothing_and_says_so(ask):
+    model = tiny_model()
+    with torch.no_grad():
+        model.output.bias[0] = math.nan
+    with pytest.raises(CourseError, match="logits are not finite"):
+        ask(model, [[1, 2], [3]])
+    assert model.training  # the mode in which it was
 
 
 def test_no_labels_at_all_are_told():
@@ -228,7 +248,22 @@ def test_names_of_classes_become_numbers_and_lead_back(names):
     assert sorted(set(ids)) == list(range(len(classes))) and classes == sorted(set(names))
 
 
-@pytest.mark.parametrize(("labels", "message"), [([], "list is empty"), (["1", 1], r"different kinds \(int, str\)")])
+def test_labels_in_tensors_arrays_and_columns_are_those_of_a_list():
+    for labels in (torch.tensor([3, 1, 3]), np.array([3, 1, 3]), pd.Series([3, 1, 3])):
+        ids, names = text.label_ids(labels)
+        assert (ids, names) == ([1, 0, 1], [1, 3]) and {type(name) for name in names} == {int}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([], "list is empty"),
+        (["1", 1], r"different kinds \(int, str\)"),
+        ([1.0, math.nan], "Label 1 is nan, so it is missing"),
+        (["good", None], "Label 1 is None"),
+        (torch.tensor([math.nan]), "Label 0 is nan"),
+    ],
+)
 def test_labels_that_cannot_be_numbered_are_told(labels, message):
     with pytest.raises(CourseError, match=message):
         text.label_ids(labels)

@@ -187,13 +187,24 @@ def test_steps_with_a_cache_are_the_model_without_one(parts):
         torch.testing.assert_close(logits, expected[:, read - 1], atol=1e-12, rtol=0)
 
 
+def test_a_model_that_has_diverged_says_nothing_and_says_so():
+    model, _ = pair()
+    with torch.no_grad():
+        model.embedding.tokens.weight[3] = torch.nan
+    with pytest.raises(CourseError, match="logits are not finite"):
+        gpt.probabilities(model, [1, 2, 4])
+
+
 def test_a_text_that_is_too_long_is_told():
     model, _ = pair()
     message = "A text of 41 tokens is longer than the 40 positions of this model"
     with pytest.raises(CourseError, match=message):
         model(ids_of(1, 41))
     with pytest.raises(CourseError, match=message):
-        decoding.generate(partial(gpt.step, model), Cache.empty(3), ids_of(1, 38), max_tokens=10)
+        decoding.generate(partial(gpt.step, model), Cache.empty(3), ids_of(1, 41), max_tokens=10)
+    with pytest.warns(UserWarning, match=f"The text ends after 3 of 10 tokens. {message}"):
+        written = decoding.generate(partial(gpt.step, model), Cache.empty(3), ids_of(1, 38), max_tokens=10)
+    assert written.shape == (1, 3)
 
 
 @pytest.mark.proof("08", "greedy text, with a cache", "GPT2LMHeadModel.generate", "random prompts", exact=True)

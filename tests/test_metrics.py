@@ -27,6 +27,14 @@ def test_a_perplexity_beyond_the_largest_float_is_infinite():
     assert metrics.bits_per_character([1e-320], 1) == pytest.approx(-math.log2(1e-320))
 
 
+@pytest.mark.parametrize(
+    ("right", "bins"), [([1, math.nan], 10), ([2, 0], 10), ([1, 0], 0), ([1, 0], -1), ([1, 0], 2.5)]
+)
+def test_calibration_of_what_is_neither_right_nor_wrong_is_told(right, bins):
+    with pytest.raises(CourseError, match="Calibration needs a whole number of bins from 1 up"):
+        metrics.expected_calibration_error([0.5, 0.7], right, bins)
+
+
 @given(probabilities, st.integers(1, 500))
 def test_bits_per_character_times_characters_are_the_bits_of_all_tokens(p, num_characters):
     bits = metrics.bits_per_character(p, num_characters)

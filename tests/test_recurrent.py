@@ -234,6 +234,16 @@ def test_what_the_model_has_learned_since_counts(cell, how):
         assert np.allclose(read(history), expected, atol=1e-7, rtol=0)
 
 
+def test_a_model_that_has_diverged_says_nothing_and_says_so():
+    model = make("lstm")
+    with torch.no_grad():
+        model.output.bias[0] = math.nan
+    with pytest.raises(CourseError, match="logits are not finite"):
+        recurrent.probabilities(model, SENTENCES, VOCABULARY)
+    with pytest.raises(CourseError, match="logits are not finite"):
+        recurrent.next_distribution(model, VOCABULARY)(["<s>"])
+
+
 # --- training with a carried state ------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,12 @@ def test_padding_changes_nothing():
     torch.testing.assert_close(together[1:2], alone)
 
 
+def test_a_batch_may_be_padded_further_than_its_longest_source():
+    model, source, target = made(), batches.pad(SOURCES), torch.randint(12, (3, 4))
+    further = {name: torch.nn.functional.pad(part, (0, 3)) for name, part in source.items()}
+    torch.testing.assert_close(model(**further, decoder_input_ids=target), model(**source, decoder_input_ids=target))
+
+
 def test_a_later_token_of_the_target_changes_no_earlier_logit():
     model, source, target = made(), batches.pad(SOURCES[:1]), torch.randint(12, (1, 6))
     other = target.clone()

@@ -253,6 +253,16 @@ def test_logits_come_in_the_order_of_the_texts_without_padding():
     assert model.training
 
 
+def test_a_tagger_from_nothing_wants_tokens_and_keeps_common_padding():
+    """A batch may be padded further than its longest text."""
+    model = tagger.LSTMTagger(9, TAGS, dropout=0.0)
+    ids, mask = torch.tensor([[3, 4, 0, 0], [5, 0, 0, 0]]), torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0]])
+    assert model(ids, mask).shape == (2, 4, 5)
+    torch.testing.assert_close(model(ids, mask)[:, :2], model(ids[:, :2], mask[:, :2]))
+    with pytest.raises(CourseError, match="A text of the batch has no tokens"):
+        model(ids, torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]]))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_means_over_spans_far_in_a_long_text_are_right_in_half_precision(dtype):
     hidden = 1 + torch.rand(1, 500, 4, generator=torch.Generator().manual_seed(0)).to(dtype)

@@ -58,6 +58,20 @@ def test_chrf_is_that_of_sacrebleu(seed):
     assert built.chrf(said, references) == pytest.approx(theirs, abs=1e-9)
 
 
+odd = st.text(st.sampled_from("ab \t\n\u3000\xa0\u2028é"), max_size=8)
+
+
+@given(st.lists(st.tuples(odd, odd), min_size=1, max_size=3))
+@settings(deadline=None)
+def test_chrf_and_bleu_of_odd_texts_are_those_of_sacrebleu(pairs):
+    """Empty ones, nothing in common, blanks of all kinds."""
+    said, references = map(list, zip(*pairs, strict=True))
+    theirs = sacrebleu.CHRF().corpus_score(said, [references]).score
+    assert built.chrf(said, references) == pytest.approx(theirs, abs=1e-9)
+    theirs = sacrebleu.corpus_bleu(said, [references], tokenize="none", force=True, smooth_method="none").score
+    assert built.bleu(said, references) == pytest.approx(theirs, abs=1e-9)
+
+
 def test_chrf_of_short_texts_counts_only_lengths_that_both_have():
     for said, reference in (("ab c", "abcd"), ("abcd", "ab c")):
         theirs = sacrebleu.CHRF().corpus_score([said], [[reference]]).score

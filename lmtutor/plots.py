@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.axis import Axis
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Of these fonts, which hold Chinese among others, those that the machine has are asked for what DejaVu Sans lacks.
+MORE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei")
+MORE_FONTS += ("WenQuanYi Micro Hei", "Arial Unicode MS", "Noto Emoji", "Segoe UI Emoji")
 STYLE = {
+    "font.family": ["DejaVu Sans", *sorted({*MORE_FONTS} & {*font_manager.get_font_names()}, key=MORE_FONTS.index)],
     "figure.dpi": 80,
     "figure.figsize": (6.4, 3.6),
     "figure.constrained_layout.use": True,
@@ -26,11 +35,21 @@ STYLE = {
     "font.size": 10,
 }
 plt.rcParams.update(STYLE)
+warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)  # it is drawn as a box, and seen there
 
 
 def new_axes(ax: Axes | None = None, **figure_arguments) -> Axes:
     """The Axes given, or those of a new figure."""
     return ax if ax is not None else plt.figure(**figure_arguments).add_subplot()
+
+
+def plain(drawn: Artist) -> None:
+    """Show the texts of a figure or of Axes as they are written: two `$` in what was typed are no mathematics."""
+    powers = [axis for axis in drawn.findobj(Axis) if isinstance(axis.get_major_formatter(), LogFormatter)]
+    keep = {id(text) for axis in powers for text in axis.findobj(Text)}  # the 3 in 10³ is mathematics
+    for text in drawn.findobj(Text):
+        if id(text) not in keep:
+            text.set_parse_math(False)
 
 
 def curves(
@@ -57,6 +76,7 @@ def curves(
         _plain_numbers(ax.yaxis)
     if len(ys) > 1:
         ax.legend()
+    plain(ax)
     return ax
 
 
@@ -80,6 +100,7 @@ def bars(values: Mapping[str, float], *, xlabel: str, digits: int = 3, ax: Axes 
     ax.grid(axis="y", visible=False)
     ax.locator_params(axis="x", integer=digits == 0)
     ax.set_xlabel(xlabel)
+    plain(ax)
     return ax
 
 
@@ -116,6 +137,7 @@ def diagram(
         ax.annotate("", boxes[end], boxes[start], arrowprops={"arrowstyle": "->", "color": "0.4", **rims})
     ax.set(xlim=(min(xs) - 0.6, max(xs) + 0.6), ylim=(min(ys) - 0.6, max(ys) + 0.6))
     ax.axis("off")
+    plain(ax)
     return ax
 
 
@@ -135,6 +157,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str], ax: Axes | None = None) 
     ax.set_yticks(range(len(names)), names)
     ax.set(xlabel="the classifier says", ylabel="truth")
     ax.grid(visible=False)
+    plain(ax)
     return ax
 
 
@@ -159,6 +182,7 @@ def reliability(
         )
     ax.set(xlabel="mean probability in the bin", ylabel="share of class 1", xlim=(0, 1), ylim=(0, 1))
     ax.legend(fontsize=8)
+    plain(ax)
     return ax
 
 
@@ -191,4 +215,5 @@ def marked_text(text: str, spans: Sequence[tuple[int, int, str]], width: int = 8
                 colour = COLOURS[kinds.index(kind) % len(COLOURS)]
                 ax.add_patch(plt.Rectangle((left, line - 0.3), right - left, 0.6, color=colour, alpha=0.25, lw=0))
                 ax.text((left + right) / 2, line + 0.47, kind, fontsize=6, color=colour, ha="center", va="center")
+    plain(ax)
     return ax

@@ -5,22 +5,26 @@ The picture is an output of its own below the controls, so that a page without a
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping
 
 import ipywidgets
 import matplotlib.pyplot as plt
-from IPython.display import display
+from IPython.display import HTML, display
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lmtutor import plots
 from lmtutor.data import text
 from lmtutor.models.ngram import NgramModel
+from lmtutor.runtime import CourseError
 
 
 def explore(draw: Callable[..., Axes], **controls: ipywidgets.Widget) -> ipywidgets.VBox:
     """Show controls and, below them, what `draw(**values of the controls)` draws; redraw at every change.
 
-    A mistake in the input (any exception of `draw`) is told in a line between the two, and the last picture stays.
+    A mistake in the input (any exception of `draw`, also one that comes only when its figure is rendered) is told in a
+    line between the two, and the last picture stays. What is typed is shown as it is, in pictures and in messages.
 
     Args:
         draw: returns the Axes of a new figure.
@@ -29,23 +33,36 @@ def explore(draw: Callable[..., Axes], **controls: ipywidgets.Widget) -> ipywidg
     message = ipywidgets.HTML()
     box = ipywidgets.VBox([*controls.values(), message])
 
-    def picture():
-        axes = draw(**{name: control.value for name, control in controls.items()})
-        plt.close(axes.figure)  # else the inline backend would show it a second time
-        return axes.figure
+    def picture() -> Figure | None:
+        before = plt.get_fignums()
+        try:
+            figure = draw(**{name: control.value for name, control in controls.items()}).figure
+            plots.plain(figure)
+            figure.canvas.draw()  # what fails there would be lost when the page asks for it
+            message.value = ""
+            return figure
+        except Exception as error:
+            message.value = f"<b>{html.escape(told(error))}</b>"
+            return None
+        finally:  # else the inline backend would show it a second time, and what failed half drawn
+            for number in set(plt.get_fignums()).difference(before):
+                plt.close(number)
 
     def redraw(_change=None) -> None:
-        try:
-            handle.update(picture())
-            message.value = ""
-        except Exception as error:
-            message.value = f"<b>{error}</b>"
+        if figure := picture():
+            handle.update(figure)
 
     display(box)
-    handle = display(picture(), display_id=True)
+    handle = display(picture() or HTML(""), display_id=True)
     for control in controls.values():
         control.observe(redraw, names="value")
     return box
+
+
+def told(error: Exception) -> str:
+    """The sentence of a CourseError; of other errors the type, too, without which `'x'` says nothing."""
+    said = str(error).strip()
+    return said if isinstance(error, CourseError) else f"{type(error).__name__}: {said}".removesuffix(": ")
 
 
 def next_word(models: Mapping[str, Mapping[int, NgramModel]], history: str = "") -> ipywidgets.VBox:

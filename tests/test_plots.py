@@ -1,0 +1,133 @@
+"""Figures and explorers show what is typed as it is, and say what went wrong."""
+
+import subprocess
+import sys
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.text import Text
+
+from lmtutor import plots, widgets
+from lmtutor.runtime import CourseError
+
+COSTLY = "from $5 to $7_x"  # between the two dollars, mathematics with a subscript
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def as_written(ax):
+    """Whether all texts of the figure that hold a dollar are drawn sign by sign; and there is one."""
+    ax.figure.canvas.draw()
+    texts = [text for text in ax.figure.findobj(Text) if "$" in text.get_text()]
+    return bool(texts) and all(text._preprocess_math(text.get_text())[1] is False for text in texts)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.bars({COSTLY: 1.0, "$$": 2.0}, xlabel=COSTLY),
+        lambda: plots.curves([1, 2], {COSTLY: [1, 2], "b": [2, 3]}, xlabel=COSTLY, ylabel=COSTLY),
+        lambda: plots.diagram({COSTLY: (0, 0), "b": (1, 1)}, [(COSTLY, "b")]),
+        lambda: plots.confusion([[1, 2], [3, 4]], [COSTLY, "b"]),
+        lambda: plots.reliability({COSTLY: [0.5] * 20}, [1] * 20),
+        lambda: plots.marked_text(COSTLY, [(0, 4, "$a$")]),
+    ],
+)
+def test_two_dollars_are_no_mathematics(draw):
+    assert as_written(draw())
+
+
+def test_the_powers_of_ten_of_a_logarithmic_axis_stay_mathematics():
+    ax = plots.new_axes()
+    ax.loglog([1, 1000], [1, 1000])
+    ax.set_title(COSTLY)
+    plots.plain(ax.figure)
+    ax.figure.canvas.draw()
+    ticks = [tick for tick in ax.get_xticklabels() if "$" in tick.get_text()]
+    assert ticks and all(tick.get_parse_math() for tick in ticks) and not ax.title.get_parse_math()
+
+
+def test_signs_that_no_font_has_give_no_warning():
+    code = "from lmtutor import plots; plots.bars({'a \\ue000 \\u4e2d': 1}, xlabel='').figure.canvas.draw()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- explorers --------------------------------------------------------------------------------------------------------
+
+
+class Shown:
+    """What a notebook would show below the controls."""
+
+    def __init__(self, monkeypatch):
+        self.pictures = []
+        monkeypatch.setattr(widgets, "display", self.display)
+
+    def display(self, what, display_id=False):
+        if display_id:
+            self.update(what)
+        return self
+
+    def update(self, what):
+        self.pictures.append(what)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    return Shown(monkeypatch)
+
+
+def explored(draw, value="a"):
+    control = ipywidgets.Text(value=value)
+    box = widgets.explore(draw, typed=control)
+    return control, box.children[-1]
+
+
+def draws(typed):
+    if typed == "raises":
+        plt.figure()  # begun, and never shown
+        raise CourseError("The token <unk> & <b>others</b> are not known.")
+    if typed == "key":
+        raise KeyError("x")
+    ax = plots.new_axes()
+    ax.set_title(typed)
+    if typed == "late":
+        ax.figure.add_artist(FailsLate())
+    return ax
+
+
+class FailsLate(Text):
+    def draw(self, renderer):
+        raise ValueError("cannot be drawn")
+
+
+def test_a_mistake_is_told_as_it_is_written_and_the_last_picture_stays(shown):
+    control, message = explored(draws)
+    assert message.value == "" and len(shown.pictures) == 1
+    control.value = "raises"
+    assert message.value == "<b>The token &lt;unk&gt; &amp; &lt;b&gt;others&lt;/b&gt; are not known.</b>"
+    control.value = "key"
+    assert message.value == "<b>KeyError: &#x27;x&#x27;</b>"
+    control.value = "late"
+    assert message.value == "<b>ValueError: cannot be drawn</b>"
+    assert len(shown.pictures) == 1 and plt.get_fignums() == []
+    control.value = "b"
+    assert message.value == "" and len(shown.pictures) == 2
+
+
+@pytest.mark.parametrize("value", ["raises", "late"])
+def test_what_fails_from_the_start_is_told_and_the_next_value_draws(value, shown):
+    control, message = explored(draws, value)
+    assert message.value != "" and plt.get_fignums() == []
+    control.value = "b"
+    assert message.value == "" and isinstance(shown.pictures[-1], plt.Figure)
+
+
+def test_what_is_typed_into_an_explorer_is_no_mathematics(shown):
+    control, message = explored(draws, COSTLY)
+    assert message.value == "" and as_written(shown.pictures[-1].axes[0])

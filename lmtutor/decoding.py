@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from lmtutor.data.text import END, START, Vocabulary
+from lmtutor.models import finite
 from lmtutor.models.cache import Cache
 from lmtutor.runtime import CourseError
 
@@ -159,7 +160,7 @@ def generate(
 
     def draw(logits: torch.Tensor) -> torch.Tensor:
         logits = logits.cpu().double()  # [batch, vocab]
-        _check_finite(logits.amax(dim=-1))
+        finite(logits)
         # The largest becomes 0 first, so that no temperature makes it infinite.
         p = ((logits - logits.amax(dim=-1, keepdim=True)) / temperature).softmax(dim=-1)
         p = torch.from_numpy(truncate(p.numpy(), top_k=top_k, top_p=top_p))
@@ -174,7 +175,7 @@ def generate(
                 break
             token = logits.argmax(dim=-1) if temperature is None else draw(logits)  # [batch]
             if temperature is None:
-                _check_finite(logits.gather(1, token[:, None]))
+                finite(logits.gather(1, token[:, None]))  # the largest: NaN if one is
             if end is not None:
                 token = token.masked_fill(ended, end)
                 ended = token == end
@@ -218,8 +219,7 @@ def continuations(logits: torch.Tensor, log_p: torch.Tensor, count: int) -> tupl
         Three times [texts, continuations], the likeliest first: log_p, the row of `logits` that goes on, the token.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse here
-    _check_finite(logits.amax(dim=-1))
-    total = log_p.to(logits.device)[..., None] + logits.log_softmax(dim=-1).view(*log_p.shape, logits.shape[1])
+    total = log_p.to(logits.device)[..., None] + finite(logits).log_softmax(dim=-1).view(*log_p.shape, logits.shape[1])
     total = total.flatten(1)  # [texts, width * vocab]
     best, place = (part.cpu() for part in total.topk(min(count, total.shape[1])))
     row = torch.arange(len(log_p))[:, None] * log_p.shape[1] + place // logits.shape[1]
@@ -323,12 +323,6 @@ def _next_logits(step: Step, ids: torch.Tensor, cache: Cache, written: int, max_
             raise
         warnings.warn(f"The text ends after {written} of {max_tokens} tokens. {error}", stacklevel=3)
         return None
-
-
-def _check_finite(largest: torch.Tensor) -> None:
-    # The largest logit is NaN if one is, and -inf if all are; single ones may be -inf, as masks make them.
-    if not largest.isfinite().all():
-        raise CourseError("The model's logits are not finite, so no token can be chosen: it has diverged.")
 
 
 def _check_temperature(temperature: float) -> None:

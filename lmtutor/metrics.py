@@ -104,12 +104,17 @@ def expected_calibration_error(
         bins: their number. Few bins hide errors that cancel, many make noise look like errors.
 
     Raises:
-        CourseError: there are no examples, the lengths differ, or a confidence is no probability.
+        CourseError: there are no examples, the lengths differ, a confidence is no probability, or what was right is
+            neither 0 nor 1.
     """
     p, right = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if p.size == 0 or p.shape != right.shape or p.ndim != 1:
         raise CourseError(
             f"Calibration needs a confidence for each answer, but the shapes are {p.shape}, {right.shape}."
+        )
+    if not isinstance(bins, int) or bins < 1 or not np.isin(right, (0, 1)).all():
+        raise CourseError(
+            "Calibration needs a whole number of bins from 1 up, and for each answer 1 or 0: right or wrong."
         )
     if not ((p >= 0) & (p <= 1)).all():
         raise CourseError("Confidences lie between 0 and 1; were logits or percentages passed instead?")

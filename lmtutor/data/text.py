@@ -226,10 +226,14 @@ def label_ids(labels: Sequence) -> tuple[list[int], list]:
         A number for each label, and the names in sorted order: `names[id]` leads back.
 
     Raises:
-        CourseError: there are no labels, or names of different kinds, such as "1" and 1.
+        CourseError: there are no labels, names of different kinds, such as "1" and 1, or one is NaN or None.
     """
-    if not len(labels):
+    labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)  # of NumPy, pandas, torch
+    if not labels:
         raise CourseError("There are no labels to number: the list is empty.")
+    for number, label in enumerate(labels):
+        if label is None or label != label:
+            raise CourseError(f"Label {number} is {label!r}, so it is missing: leave that example out.")
     kinds = sorted({type(label).__name__ for label in labels})
     if len(kinds) > 1:
         raise CourseError(f"Labels of different kinds ({', '.join(kinds)}) cannot be put in order; make all one kind.")

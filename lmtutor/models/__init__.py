@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from lmtutor.runtime import CourseError
+
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[torch.device]:
@@ -22,3 +24,14 @@ def evaluating(model: torch.nn.Module) -> Iterator[torch.device]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def finite(logits: torch.Tensor) -> torch.Tensor:
+    """The logits [..., choices] as they are, if something can be chosen by them; single ones may be -inf.
+
+    Raises:
+        CourseError: one is NaN or inf, or all of a row are -inf.
+    """
+    if not logits.amax(dim=-1).isfinite().all():
+        raise CourseError("The model's logits are not finite, so nothing can be chosen by them: it has diverged.")
+    return logits

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lmtutor.data import batches
-from lmtutor.models import evaluating
+from lmtutor.models import evaluating, finite
 from lmtutor.runtime import CourseError
 
 
@@ -71,19 +71,25 @@ def checked_labels(sequences: Sequence[Sequence[int]], labels: Sequence[int]) ->
         CourseError: labels and sequences differ in number, a label is no whole number from 0 up (names become numbers
             with `text.label_ids`), or all are the same.
     """
-    labels = [label.item() if hasattr(label, "item") else label for label in labels]  # NumPy's and torch's numbers
+    labels = _whole_numbers(labels)
     if len(sequences) != len(labels):
         raise CourseError(f"There are {len(sequences):,} texts but {len(labels):,} labels; each text needs one.")
-    for number, label in enumerate(labels):
+    if len(set(labels)) < 2:
+        found = f"all {len(labels):,} labels are {labels[0]}" if labels else "there are no labels"
+        raise CourseError(f"A classifier needs training examples of at least two classes, but {found}.")
+    return labels
+
+
+def _whole_numbers(labels: Sequence[int]) -> list[int]:
+    # NumPy's and torch's numbers, too
+    plain = labels.tolist() if hasattr(labels, "tolist") else [x.item() if hasattr(x, "item") else x for x in labels]
+    for number, label in enumerate(plain):
         if isinstance(label, bool) or not isinstance(label, int) or label < 0:
             raise CourseError(
                 f"Label {number} is {label!r}, but labels must be whole numbers from 0 up; "
                 f"`ids, names = text.label_ids(labels)` turns names into numbers."
             )
-    if len(set(labels)) < 2:
-        found = f"all {len(labels):,} labels are {labels[0]}" if labels else "there are no labels"
-        raise CourseError(f"A classifier needs training examples of at least two classes, but {found}.")
-    return labels
+    return plain
 
 
 def epochs_by_length(
@@ -103,12 +109,17 @@ def epochs_by_length(
 def collator(
     sequences: Sequence[Sequence[int]], labels: Sequence[int], *, pad_token_id: int = 0
 ) -> Callable[[list[list[int]]], dict[str, torch.Tensor]]:
-    """A `collate` for `training.fit`: one list of indices -> `input_ids`, `attention_mask` and `labels` [batch]."""
+    """A `collate` for `training.fit`: one list of indices -> `input_ids`, `attention_mask` and `labels` [batch].
+
+    Raises:
+        CourseError: a label is no whole number from 0 up.
+    """
+    labels = _whole_numbers(labels)
 
     def collate(chosen: list[list[int]]) -> dict[str, torch.Tensor]:
         (indices,) = chosen
         batch = batches.pad([sequences[i] for i in indices], pad_token_id)
-        return {**batch, "labels": torch.tensor([int(labels[i]) for i in indices])}
+        return {**batch, "labels": torch.tensor([labels[i] for i in indices])}
 
     return collate
 
@@ -123,13 +134,13 @@ def logits(model: nn.Module, sequences: Sequence[Sequence[int]], *, batch_size: 
     """What the model says to each text: [texts, num_labels]. The model is in evaluation mode meanwhile.
 
     Raises:
-        CourseError: a text has no tokens.
+        CourseError: a text has no tokens, or the logits are not finite.
     """
     found: list[np.ndarray | None] = [None] * len(sequences)
     with evaluating(model) as device:
         for group in batches.in_order_of_length(list(map(len, sequences)), batch_size):
             batch = batches.pad([sequences[i] for i in group])
-            rows = model(**{name: tensor.to(device) for name, tensor in batch.items()})
+            rows = finite(model(**{name: tensor.to(device) for name, tensor in batch.items()}))
             for i, row in zip(group, rows.double().cpu().numpy(), strict=True):
                 found[i] = row
     return np.array(found)

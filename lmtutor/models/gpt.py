@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lmtutor.data import batches
-from lmtutor.models import evaluating
+from lmtutor.models import evaluating, finite
 from lmtutor.models.cache import Cache
 from lmtutor.models.transformer import Stack
 from lmtutor.runtime import CourseError
@@ -124,7 +124,7 @@ def probabilities(model: GPT, ids: Sequence[int], stride: int | None = None) -> 
         [tokens - 1].
 
     Raises:
-        CourseError: the text has fewer than two tokens, or the stride is not between 1 and T.
+        CourseError: the text has fewer than two tokens, the stride is not between 1 and T, or logits are not finite.
     """
     positions = model.embedding.positions.num_embeddings
     stride = stride or positions // 2
@@ -138,7 +138,8 @@ def probabilities(model: GPT, ids: Sequence[int], stride: int | None = None) -> 
         for group in (starts[i : i + 64] for i in range(0, len(starts), 64)):
             windows = [text[start : start + positions + 1] for start in group]
             padded = batches.pad([window.tolist() for window in windows])["input_ids"].to(device)  # [windows, 1 + time]
-            log_p = model(padded[:, :-1]).float().log_softmax(dim=-1).gather(2, padded[:, 1:, None])[..., 0].cpu()
+            log_p = finite(model(padded[:, :-1])).float().log_softmax(dim=-1)  # [windows, time, vocab]
+            log_p = log_p.gather(2, padded[:, 1:, None])[..., 0].cpu()
             for start, window, row in zip(group, windows, log_p, strict=True):
                 found.append(row[0 if start == 0 else positions - stride : len(window) - 1])
     return torch.cat(found).double().exp().numpy()

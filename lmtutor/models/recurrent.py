@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from lmtutor.data import batches
 from lmtutor.data.text import Vocabulary, stream
-from lmtutor.models import evaluating
+from lmtutor.models import evaluating, finite
 from lmtutor.runtime import CourseError, choose
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -141,7 +141,7 @@ def probabilities(
         [tokens], as many as words and sentence ends.
 
     Raises:
-        CourseError: there is no sentence.
+        CourseError: there is no sentence, or the logits are not finite.
     """
     if len(sentences) == 0:
         raise CourseError("There is no sentence to score: the text is empty.")
@@ -153,7 +153,8 @@ def probabilities(
             state, found = None, []
             for ids, next_ids in zip(padded[:, :-1].split(512, dim=1), padded[:, 1:].split(512, dim=1), strict=True):
                 logits, state = model(ids, state)  # [batch, time, vocab]
-                logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse
+                # Half precision is too coarse.
+                logits = finite(logits).to(torch.promote_types(logits.dtype, torch.float32))
                 log_p = -F.cross_entropy(logits.transpose(1, 2), next_ids, reduction="none")  # [batch, time]
                 found.append(log_p.double().exp().cpu())
             joined = torch.cat(found, dim=1).numpy()  # [batch, time]
@@ -190,7 +191,8 @@ def next_distribution(model: nn.Module, vocabulary: Vocabulary) -> Callable[[Seq
         if ids[known:]:
             with evaluating(model) as device:
                 logits, last["state"] = model(torch.tensor([ids[known:]], device=device), last["state"])
-            last["p"] = logits[0, -1].cpu().double().softmax(-1).numpy()  # [vocab]; Apple's GPUs know no float64
+            # Apple's GPUs know no float64.
+            last["p"] = finite(logits[0, -1]).cpu().double().softmax(-1).numpy()  # [vocab]
             last["ids"] = ids
         return last["p"].copy()
 

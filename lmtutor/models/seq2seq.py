@@ -48,7 +48,7 @@ class RecurrentTranslator(nn.Module):
             raise CourseError("A source is empty: a recurrent encoder needs at least one token to read.")
         packed = pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
         hidden, state = self.encoder(packed)
-        memory, _ = pad_packed_sequence(hidden, batch_first=True)  # [batch, keys, hidden]
+        memory, _ = pad_packed_sequence(hidden, batch_first=True, total_length=input_ids.shape[1])
         # Of each layer both directions side by side: [layers, batch, hidden].
         return memory, tuple(torch.cat([part[0::2], part[1::2]], dim=-1) for part in state)
 

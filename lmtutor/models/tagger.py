@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from lmtutor.data import batches
 from lmtutor.data.batches import IGNORED
 from lmtutor.models import bert as encoders
-from lmtutor.models import evaluating
+from lmtutor.models import evaluating, finite
 from lmtutor.models.bert import Bert, initialise
 from lmtutor.runtime import CourseError
 
@@ -104,8 +104,11 @@ class LSTMTagger(nn.Module):
         """Ids and mask (1 real, 0 padding, on the right), both [batch, time] -> logits [batch, time, labels]."""
         vectors = self.dropout(self.embedding(input_ids))
         lengths = attention_mask.sum(dim=1).cpu()
+        if not lengths.all():
+            raise CourseError("A text of the batch has no tokens: put one, such as <unk>, into it.")
         packed = pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)  # [batch, time, 2 * hidden]
+        # [batch, time, 2 * hidden]
+        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=input_ids.shape[1])
         return self.output(self.dropout(hidden))
 
 
@@ -182,14 +185,18 @@ def logits(
     *,
     batch_size: int = 64,
 ) -> list[np.ndarray]:
-    """What the model says of each token: of each text [its tokens, labels]. It is in evaluation mode meanwhile."""
+    """What the model says of each token: of each text [its tokens, labels]. It is in evaluation mode meanwhile.
+
+    Raises:
+        CourseError: a text has no tokens, or the logits are not finite.
+    """
     found: list = [None] * len(sequences)
     with evaluating(model) as device:
         for group in batches.in_order_of_length(list(map(len, sequences)), batch_size):
             batch = batches.pad([sequences[i] for i in group])
             if token_types is not None:
                 batch["token_type_ids"] = batches.pad([token_types[i] for i in group])["input_ids"]
-            rows = model(**{name: tensor.to(device) for name, tensor in batch.items()})
+            rows = finite(model(**{name: tensor.to(device) for name, tensor in batch.items()}))
             for i, row in zip(group, rows.double().cpu().numpy(), strict=True):
                 found[i] = row[: len(sequences[i])]
     return found

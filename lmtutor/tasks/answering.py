@@ -105,11 +105,13 @@ def best_span(
         The first place, the last, their score. Of equals, the shorter span, then the earlier one.
 
     Raises:
-        CourseError: there is no place, or the two differ in length.
+        CourseError: there is no place, the two differ in length, or a score is NaN or inf.
     """
     start, end = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
     if start.shape != end.shape or start.size == 0 or max_length < 1:
         raise CourseError("The best span needs a start and an end score of each place, and a length of at least 1.")
+    if not (np.maximum(start, end) < np.inf).all():
+        raise CourseError("A start or an end score is NaN or inf, so no span is the best: the model has diverged.")
     best = (0, 0, -np.inf)
     for further in range(min(max_length, len(start))):  # how much further on the end stands
         scores = start[: len(start) - further] + end[further:]
@@ -148,7 +150,7 @@ def answer(
         among: the only spans that may be answers, such as the text's names: (start, end) in characters.
 
     Returns:
-        The answer; one without words and with a margin of -inf, if `among` allows none.
+        The answer; one without words and with a margin of -inf, if no window holds text, or `among` allows none.
     """
     found = [Answer("", 0, -np.inf)]
     for window, both in zip(read, scores, strict=True):
@@ -160,6 +162,8 @@ def answer(
             places = {window.locate(a, b) for a, b in among} - {NO_ANSWER}
             options = [(i, j, start[i] + end[j]) for i, j in sorted(places)]
         for i, j, score in options:
+            if score == -np.inf:  # nothing of the text is in this window
+                continue
             a, b = window.offsets[i][0], window.offsets[j][1]
             found.append(Answer(context[a:b], a, float(score - start[0] - end[0])))
     return max(found, key=lambda one: one.margin)

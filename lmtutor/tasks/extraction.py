@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from lmtutor.data import batches
 from lmtutor.data.text import words as words_of
-from lmtutor.models import evaluating, tagger
+from lmtutor.models import evaluating, finite, tagger
 from lmtutor.tasks import answering, tagging
 from lmtutor.tasks.tagging import Sentence, Span
 
@@ -132,7 +132,7 @@ def predict_pairs(
         for start in range(0, len(sequences), 64):
             batch = collate([list(range(start, min(start + 64, len(sequences))))])
             inputs = [batch[name].to(device) for name in ("input_ids", "attention_mask", "pairs")]
-            said = iter(model(*inputs).argmax(-1).tolist())
+            said = iter(finite(model(*inputs)).argmax(-1).tolist())
             found += [[model.labels[next(said)] for _ in pairs] for pairs in places[start : start + 64]]
     return found
 

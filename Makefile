@@ -19,14 +19,14 @@ COMPARE := --nbval
 NOTEBOOKS = $(if $(CH),$(wildcard chapters/$(CH)*.ipynb),chapters) -p no:cacheprovider --runxfail --nbval-cell-timeout=600
 
 # The stored outputs are those of the quick profile on the CPU with the embedded data, so they are compared with these.
-AS_STORED := LMTUTOR_PROFILE=quick LMTUTOR_SOURCE=embedded LMTUTOR_DATA_DIR= LMTUTOR_DEVICE=cpu
+AS_STORED := LMTUTOR_PROFILE=quick LMTUTOR_SOURCE=embedded LMTUTOR_DATA_DIR= LMTUTOR_DEVICE=cpu LMTUTOR_PRECISION=no
 
 # OpenMP's threads sleep while they wait, so that a busy machine slows a chapter down by its share and not twentyfold.
 export OMP_WAIT_POLICY ?= passive
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test test-lowest test-kernels canary run store format doctor proof bench scoreboard clean
+.PHONY: help venv lab test test-lowest test-kernels test-device canary run store format doctor proof bench scoreboard clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -84,6 +84,10 @@ test-kernels: $(VENV)/test.stamp ## the notebooks as other processors and other 
 	echo; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; \
 	echo "All passed."
+
+test-device: $(VENV)/test.stamp ## all chapters on a device that pretends to be Apple's GPU [CH=01]
+	@echo "Executing $(if $(CH),chapter $(CH),all chapters) on a pretended device; copies and run.log go to runs/device/ ..."
+	@HF_HUB_OFFLINE=1 $(PY) tests/pretended_device.py $(CH)
 
 run: $(VENV)/lab.stamp ## execute the chapters headless into runs/ [CH=01] [PROFILE=full]
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) headless (profile $(PROFILE)); copies and run.log go to runs/ ..."

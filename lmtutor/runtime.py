@@ -23,6 +23,7 @@ import torch  # noqa: E402
 
 PACKAGE = Path(__file__).resolve().parent
 PROFILES = ("quick", "full")
+PRECISIONS = ("no", "bf16", "fp16")  # as Accelerate names them; "no" is float32
 SOURCES = ("embedded", "local", "hub")
 
 
@@ -41,7 +42,7 @@ class Runtime:
     """What `setup` settled; `numbers` holds the chapter's row of profiles.toml."""
 
     device: torch.device
-    precision: str  # "no", "bf16" or "fp16", as Accelerate names them
+    precision: str  # one of PRECISIONS
     profile: str
     source: str
     data_dir: Path | None
@@ -77,13 +78,14 @@ def setup(chapter: str | None = None, *, seed: int = 0, quiet: bool = False) -> 
         The chapter's numbers for this profile and source as attributes (empty without a chapter).
 
     The switches are the environment variables LMTUTOR_PROFILE (quick, full), LMTUTOR_SOURCE (embedded, local, hub),
-    LMTUTOR_DATA_DIR (the folder of local data) and LMTUTOR_DEVICE (cpu, cuda, mps; chosen by itself when not set).
+    LMTUTOR_DATA_DIR (the folder of local data), LMTUTOR_DEVICE (cpu, cuda, mps) and LMTUTOR_PRECISION (of training: no,
+    bf16, fp16); the last two are chosen by themselves when not set.
 
     Raises:
         CourseError: a switch has a value that it does not know; or Keras was imported before, and not for PyTorch.
     """
     global _current
-    _keras_on_torch()
+    _keras()
     _current = _from_environment(chapter, seed)
     seed_everything(seed)
     if _current.device.type == "cuda":
@@ -93,9 +95,12 @@ def setup(chapter: str | None = None, *, seed: int = 0, quiet: bool = False) -> 
     return SimpleNamespace(**_current.numbers)
 
 
-def _keras_on_torch() -> None:
-    """Chapters compare Keras with PyTorch, so it has to compute with it; it asks once, when it is imported."""
-    os.environ["KERAS_BACKEND"] = "torch"
+def _keras() -> None:
+    """Chapters compare Keras with PyTorch, so it has to compute with it; it asks once, when it is imported.
+
+    Its part is small, so it computes on the processor, also where there is a GPU, which it would take by itself.
+    """
+    os.environ |= {"KERAS_BACKEND": "torch", "KERAS_TORCH_DEVICE": "cpu"}
     keras = sys.modules.get("keras")
     if keras is not None and keras.backend.backend() != "torch":
         raise CourseError(
@@ -221,6 +226,8 @@ def _device() -> torch.device:
 
 def _precision(device: torch.device) -> str:
     """bf16 where the GPU computes in it (Ampere and later), fp16 with loss scaling before (a T4), else float32."""
+    if wanted := os.environ.get("LMTUTOR_PRECISION"):
+        return choose(wanted, PRECISIONS, "LMTUTOR_PRECISION")
     if device.type != "cuda":
         return "no"
     return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"

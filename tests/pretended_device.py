@@ -1,4 +1,4 @@
-"""A device that pretends: its tensors claim to be on `mps:0`, the CPU computes them, and they refuse what the real one does.
+"""A device that pretends: its tensors claim to be on `mps:0`, are computed by the CPU, and refuse what it refuses.
 
 Apple's GPUs know no float64, take no CPU tensors beside theirs (but for single numbers), no CPU generator, and give
 nothing to NumPy. No machine that tests the course has one, so tests look for mistakes with these:

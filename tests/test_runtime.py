@@ -46,10 +46,11 @@ def test_setup_without_switches_is_quick_and_embedded_and_says_so_in_one_line(ca
 
 
 def test_setup_reads_every_switch(capsys, monkeypatch, tmp_path):
-    for name, value in {"PROFILE": "full", "SOURCE": "local", "DATA_DIR": tmp_path, "DEVICE": "cpu"}.items():
+    switches = {"PROFILE": "full", "SOURCE": "local", "DATA_DIR": tmp_path, "DEVICE": "cpu", "PRECISION": "bf16"}
+    for name, value in switches.items():
         monkeypatch.setenv(f"LMTUTOR_{name}", str(value))
     lm.setup("01", seed=5)
-    assert f"profile full | data local ({tmp_path}) | seed 5" in capsys.readouterr().out
+    assert f", bf16 | profile full | data local ({tmp_path}) | seed 5" in capsys.readouterr().out
 
 
 def test_a_quiet_setup_prints_nothing(capsys):
@@ -58,7 +59,7 @@ def test_a_quiet_setup_prints_nothing(capsys):
 
 
 def test_an_empty_switch_is_as_good_as_none(monkeypatch):
-    for name in ("PROFILE", "SOURCE", "DATA_DIR", "DEVICE"):
+    for name in ("PROFILE", "SOURCE", "DATA_DIR", "DEVICE", "PRECISION"):
         monkeypatch.setenv(f"LMTUTOR_{name}", "")
     lm.setup(quiet=True)
     assert runtime.current().profile == "quick" and runtime.current().data_dir is None
@@ -73,6 +74,8 @@ def test_an_empty_switch_is_as_good_as_none(monkeypatch):
         ("SOURCE", "hubb", "LMTUTOR_SOURCE 'hubb' is not known; did you mean 'hub'?"),
         ("SOURCE", "/home/me", "LMTUTOR_SOURCE '/home/me' is not known; known: embedded, local, hub."),
         ("DEVICE", "gpu", "LMTUTOR_DEVICE 'gpu' is not known; did you mean 'cpu'?"),
+        ("PRECISION", "float16", "LMTUTOR_PRECISION 'float16' is not known; did you mean 'fp16'?"),
+        ("PRECISION", "int8", "LMTUTOR_PRECISION 'int8' is not known; known: no, bf16, fp16."),
         ("DEVICE", "tpu:0", "LMTUTOR_DEVICE 'tpu' is not known; did you mean 'cpu'?"),
     ],
 )
@@ -127,11 +130,12 @@ def test_setup_seeds_python_numpy_and_torch():
     assert all(a != b for a, b in zip(first, other, strict=True))
 
 
-def test_setup_has_keras_compute_with_torch(monkeypatch):
+def test_setup_has_keras_compute_with_torch_on_the_processor(monkeypatch):
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    for name, value in {"KERAS_BACKEND": "tensorflow", "KERAS_TORCH_DEVICE": "mps"}.items():
+        monkeypatch.setenv(name, value)
     lm.setup(quiet=True)
-    assert os.environ["KERAS_BACKEND"] == "torch"
+    assert (os.environ["KERAS_BACKEND"], os.environ["KERAS_TORCH_DEVICE"]) == ("torch", "cpu")
 
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow"])

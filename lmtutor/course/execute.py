@@ -82,7 +82,7 @@ def run(notebooks: Sequence[Path], out: Path, *, profile: str, store: bool = Fal
     if store and profile == "quick":
         if os.environ.get("LMTUTOR_SOURCE", "") not in ("", "embedded"):
             raise CourseError("Stored notebooks show the embedded data: unset LMTUTOR_SOURCE.")
-        environment["LMTUTOR_DEVICE"] = "cpu"  # the outputs that everybody can get
+        environment |= {"LMTUTOR_DEVICE": "cpu", "LMTUTOR_PRECISION": "no"}  # the outputs that everybody can get
         _format_notebooks()  # inserts made cells that are missing, so that they are executed, too
     try:
         out.mkdir(parents=True, exist_ok=True)

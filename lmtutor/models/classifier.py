@@ -141,7 +141,7 @@ def logits(model: nn.Module, sequences: Sequence[Sequence[int]], *, batch_size: 
         for group in batches.in_order_of_length(list(map(len, sequences)), batch_size):
             batch = batches.pad([sequences[i] for i in group])
             rows = finite(model(**{name: tensor.to(device) for name, tensor in batch.items()}))
-            for i, row in zip(group, rows.double().cpu().numpy(), strict=True):
+            for i, row in zip(group, rows.cpu().double().numpy(), strict=True):
                 found[i] = row
     return np.array(found)
 

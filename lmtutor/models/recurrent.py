@@ -156,7 +156,7 @@ def probabilities(
                 # Half precision is too coarse.
                 logits = finite(logits).to(torch.promote_types(logits.dtype, torch.float32))
                 log_p = -F.cross_entropy(logits.transpose(1, 2), next_ids, reduction="none")  # [batch, time]
-                found.append(log_p.double().exp().cpu())
+                found.append(log_p.cpu().double().exp())  # Apple's GPUs know no float64
             joined = torch.cat(found, dim=1).numpy()  # [batch, time]
             for row, i in enumerate(group):
                 parts[i] = joined[row, : len(texts[i]) - 1]
@@ -191,7 +191,6 @@ def next_distribution(model: nn.Module, vocabulary: Vocabulary) -> Callable[[Seq
         if ids[known:]:
             with evaluating(model) as device:
                 logits, last["state"] = model(torch.tensor([ids[known:]], device=device), last["state"])
-            # Apple's GPUs know no float64.
             last["p"] = finite(logits[0, -1]).cpu().double().softmax(-1).numpy()  # [vocab]
             last["ids"] = ids
         return last["p"].copy()

@@ -197,6 +197,6 @@ def logits(
             if token_types is not None:
                 batch["token_type_ids"] = batches.pad([token_types[i] for i in group])["input_ids"]
             rows = finite(model(**{name: tensor.to(device) for name, tensor in batch.items()}))
-            for i, row in zip(group, rows.double().cpu().numpy(), strict=True):
+            for i, row in zip(group, rows.cpu().double().numpy(), strict=True):
                 found[i] = row[: len(sequences[i])]
     return found

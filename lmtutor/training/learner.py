@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -67,9 +69,21 @@ def make_accelerator(log_with: Any, checkpoint: str | Path | None) -> Accelerato
         log_with=log_with,
         project_dir=(Path(checkpoint).parent if checkpoint else "runs") if log_with else None,
     )
+    if settings.precision == "fp16" and settings.device.type == "cpu":  # Accelerate does so on GPUs only
+        accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu")
     if log_with:
         accelerator.init_trackers("lmtutor")
     return accelerator
+
+
+@contextmanager
+def kernels(accelerator: Accelerator) -> Iterator[None]:
+    """Meanwhile fp16 runs on any CPU: oneDNN's LSTM knows it on few of them, PyTorch's own on all."""
+    if accelerator.scaler is None or accelerator.device.type != "cpu":
+        yield
+        return
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield
 
 
 def take_off(model: torch.nn.Module, forward: Any) -> None:

@@ -28,7 +28,7 @@ from lmtutor.data.text import Vocabulary
 from lmtutor.training.arguments import InputError, check, check_duration
 from lmtutor.training.divergence import Diverged
 from lmtutor.training.interrupt import deferred_interrupt
-from lmtutor.training.learner import make_accelerator, take_off
+from lmtutor.training.learner import kernels, make_accelerator, take_off
 from lmtutor.training.parts import Parts, assemble
 from lmtutor.training.randomness import own_randomness
 from lmtutor.training.schedules import rise_and_fall
@@ -115,7 +115,7 @@ def fit(
     forward = vars(model).get("forward")
     accelerator = make_accelerator(log_with, checkpoint)
     try:
-        with own_randomness(accelerator.device), deferred_interrupt() as interrupt:
+        with own_randomness(accelerator.device), kernels(accelerator), deferred_interrupt() as interrupt:
             return _Run(options, accelerator, interrupt).train()
     finally:
         take_off(model, forward)

@@ -34,7 +34,8 @@ class Losses:
             fetch = getattr(data, "__getitems__", None)  # a datasets.Dataset reads many at once much faster
             examples = fetch(indices) if fetch else [data[index] for index in indices]
             batch = send_to_device(self.options.collate(examples), device, **free)
-            mean, count = self.options.loss(model, batch)
+            with self.learner.accelerator.autocast():  # for a loss that takes parts of the model, or has parts itself
+                mean, count = self.options.loss(model, batch)
             if mean.dim() > 0:
                 raise ValueError("the loss is not a scalar")
             return mean.float(), torch.as_tensor(count).to(device, torch.float32, **free)

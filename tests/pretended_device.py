@@ -199,7 +199,7 @@ def main(chapters: list[str]) -> None:
     """Execute chapters in kernels that have the device, and say which cells failed."""
     from lmtutor.course import execute
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         startup = Path(folder) / "profile_default" / "startup" / "pretend.py"
         startup.parent.mkdir(parents=True)
         lines = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport pretended_device\n"

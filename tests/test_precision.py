@@ -9,7 +9,7 @@ import torch
 from lmtutor import runtime
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-import kinds  # noqa: E402
+import kinds
 
 # Rounding changes a number by at most so large a share of it: half a unit in the last of 8 and of 11 binary digits.
 ROUNDING = {"bf16": 2**-8, "fp16": 2**-11}

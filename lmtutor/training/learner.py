@@ -79,11 +79,12 @@ def make_accelerator(log_with: Any, checkpoint: str | Path | None) -> Accelerato
 @contextmanager
 def kernels(accelerator: Accelerator) -> Iterator[None]:
     """Meanwhile fp16 runs on any CPU: oneDNN's LSTM knows it on few of them, PyTorch's own on all."""
-    if accelerator.scaler is None or accelerator.device.type != "cpu":
+    onednn, before = torch.backends.mkldnn, torch.backends.mkldnn.enabled
+    onednn.enabled = before and (accelerator.scaler is None or accelerator.device.type != "cpu")
+    try:
         yield
-        return
-    with torch.backends.mkldnn.flags(enabled=False):
-        yield
+    finally:
+        onednn.enabled = before
 
 
 def take_off(model: torch.nn.Module, forward: Any) -> None:

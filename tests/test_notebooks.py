@@ -207,3 +207,13 @@ def load_tool(name="format_notebooks"):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     return tool
+
+
+ASKED_FOR = (
+    r"(curves|plot)\(\s*[\w.]*range\([^()]*\b(epochs|steps)\b"  # such as curves(range(1, cfg.epochs + 1), losses)
+)
+
+
+def test_a_curve_of_training_is_drawn_over_what_its_history_holds(path):
+    """A training that is stopped, by Ctrl-C or by a time limit, is shorter than was asked for."""
+    assert not [label(cell) for cell in codes(read(path)) if re.search(ASKED_FOR, cell.source)]

@@ -1,14 +1,19 @@
-"""Functions and classes out of the chapters' code cells, so that unit tests can try what notebooks build."""
+"""What the chapters' cells hold, for unit tests: functions and classes that they build, and solutions of exercises."""
 
 import ast
+import copy
+import json
+import re
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+CHECK = r"""^lm\.check\(\s*["']([^"']+)["'],\s*(\w+)"""
 
 
 def definitions(chapter: str, *names: str) -> SimpleNamespace:
@@ -53,3 +58,76 @@ def _names(statement: ast.stmt) -> set[str]:
 def _is_stub(statement: ast.stmt) -> bool:
     last = statement.body[-1] if isinstance(statement, ast.FunctionDef) else None
     return isinstance(last, ast.Return) and isinstance(last.value, ast.Constant) and last.value.value is Ellipsis
+
+
+# --- exercises --------------------------------------------------------------------------------------------------------
+
+
+def notebooks():
+    """Each chapter's notebook: number -> cells."""
+    found = {}
+    for path in sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found[path.name[:2]] = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    return found
+
+
+def asked_in(code):
+    """The names in `lm.check("name", ...)` of a cell."""
+    return [name for name, _ in re.findall(CHECK, code, re.MULTILINE)]
+
+
+def parse(code):
+    """A cell's statements, without the lines that only IPython understands."""
+    return ast.parse("\n".join(line for line in code.splitlines() if not line.lstrip().startswith(("%", "!")))).body
+
+
+def imports_of(cells):
+    """A namespace made by the notebook's import statements alone, and `import lmtutor as lm`."""
+    statements = [s for kind, code in cells if kind == "code" for s in parse(code)]
+    wanted = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
+    namespace = {}
+    exec("import lmtutor as lm", namespace)
+    exec(compile(ast.Module(wanted, type_ignores=[]), "imports", "exec"), namespace)
+    return namespace
+
+
+def solution_after(cells, index):
+    """The first Python code in the <details> of the next markdown cell."""
+    text = next((text for kind, text in cells[index + 1 :] if kind == "markdown"), "")
+    folded = re.search(r"<details.*?</details>", text, re.DOTALL)
+    code = re.search(r"```python\n(.*?)```", folded.group(), re.DOTALL) if folded else None
+    return code.group(1) if code else None
+
+
+class Solution(NamedTuple):
+    """The folded solution of an exercise."""
+
+    exercise: str
+    function: str  # what it is called in the notebook
+    imports: str  # the notebook's import statements that it needs
+    code: str
+
+
+@cache
+def solutions() -> dict[str, Solution]:
+    """Exercise -> its folded solution."""
+    found = {}
+    for cells in notebooks().values():
+        for index, (kind, code) in enumerate(cells):
+            for name, function in re.findall(CHECK, code, re.MULTILINE) if kind == "code" else ():
+                solution = ast.unparse(parse(solution_after(cells, index)))
+                found[name] = Solution(name, function, "\n".join(imports_for(solution, cells)), solution)
+    return found
+
+
+def imports_for(code, cells):
+    """The import statements of the cells, one a name, that bind a name which the code uses."""
+    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    for statement in (s for kind, cell in cells if kind == "code" for s in parse(cell)):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            for alias in statement.names:
+                if (alias.asname or alias.name.split(".")[0]) in used:
+                    one = copy.copy(statement)
+                    one.names = [alias]
+                    yield ast.unparse(one)

@@ -33,6 +33,7 @@ import wrong_answers_recurrent
 import wrong_answers_tokens
 import wrong_answers_transformer
 import wrong_answers_translate
+from notebook_code import asked_in, imports_of, notebooks, parse, solution_after
 
 import lmtutor as lm
 from lmtutor import exercises, runtime
@@ -984,43 +985,6 @@ def test_the_progress_file_is_plain_json():
 
 
 # --- in the notebooks -------------------------------------------------------------------------------------------------
-
-
-def notebooks():
-    """Each chapter's notebook: number -> cells."""
-    found = {}
-    for path in sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        found[path.name[:2]] = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
-    return found
-
-
-def asked_in(code):
-    """The names in `lm.check("name", ...)` of a cell."""
-    return re.findall(r"""^lm\.check\(\s*["']([^"']+)["']""", code, re.MULTILINE)
-
-
-def parse(code):
-    """A cell's statements, without the lines that only IPython understands."""
-    return ast.parse("\n".join(line for line in code.splitlines() if not line.lstrip().startswith(("%", "!")))).body
-
-
-def imports_of(cells):
-    """A namespace made by the notebook's import statements alone, and `import lmtutor as lm`."""
-    statements = [s for kind, code in cells if kind == "code" for s in parse(code)]
-    wanted = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
-    namespace = {}
-    exec("import lmtutor as lm", namespace)
-    exec(compile(ast.Module(wanted, type_ignores=[]), "imports", "exec"), namespace)
-    return namespace
-
-
-def solution_after(cells, index):
-    """The first Python code in the <details> of the next markdown cell."""
-    text = next((text for kind, text in cells[index + 1 :] if kind == "markdown"), "")
-    folded = re.search(r"<details.*?</details>", text, re.DOTALL)
-    code = re.search(r"```python\n(.*?)```", folded.group(), re.DOTALL) if folded else None
-    return code.group(1) if code else None
 
 
 NOTEBOOKS = notebooks()

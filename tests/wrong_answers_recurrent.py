@@ -271,6 +271,9 @@ WRONG = {
         "nothing cut": lambda p, share: np.array(p),
         "all of equals": by_value,
         "the last of equals": last_of_equals,
+        "the likeliest first, equal ones from behind": lambda p, share: (
+            lambda order: top_p_with()(np.array(p)[order], share)[np.argsort(order)]
+        )(np.argsort(np.array(p), kind="stable")[::-1]),
         "in their order": in_their_order,
         "divided by the share": lambda p, share: top_p_with(normalise=False)(p, share) / share,
         "the likeliest alone": lambda p, share: one_hot(int(np.argmax(p)), len(p)),

@@ -137,6 +137,16 @@ def _line(temperature):
     return 2 * temperature
 
 
+def _half(temperature):
+    """Half the temperature."""
+    return temperature / 2
+
+
+def _steep(temperature):
+    """100 times the temperature."""
+    return 100 * temperature
+
+
 def _bent(temperature):
     """8 times the square root of the temperature."""
     return 8 * math.sqrt(temperature)
@@ -216,6 +226,7 @@ EXERCISES = {
                 (list("abcabcabd"), 3),
                 (["a", "b"], 2),
                 (["a", "bc", "ab", "c"], 2),
+                (["a", "b", "c", "b"], 2),
             ],
             remark=_remark_repetition,
         ),
@@ -230,6 +241,8 @@ EXERCISES = {
                 (_line, 0.1, 0.5, 2.0),
                 (_bent, 2.0, 0.0, 1.0),
                 (_line, 3.0, 1.0, 2.0**24, 60),
+                (_half, 15.0, 20.0, 40.0),
+                (_steep, 60.0, 0.5, 1.0),
             ],
             tolerance=1e-3,
             remark=_remark_matching_temperature,

@@ -300,6 +300,7 @@ EXERCISES = {
                 _lstm_case(1, 1, 2, 1),
                 _lstm_case(2, 3, 2, 2),
                 _two_states(_lstm_case(2, 3, 2, 2)),
+                _lstm_case(1, 1, 5, 3),
             ],
             tolerance=1e-5,
             remark=_remark_lstm_step,
@@ -348,6 +349,7 @@ EXERCISES = {
                 ([0.125, 0.5, 0.375], 0.25),
                 ([0.125, 0.5, 0.25, 0.125], 0.75),
                 ([0.25, 0.5, 0.125, 0.125], 1.0),
+                ([1 / 128, 1 / 64] * 40 + [1 / 128] * 8, 0.75),  # a sort that is not stable mixes them up
             ],
             remark=_remark_top_p,
         ),

@@ -242,6 +242,7 @@ EXERCISES = {
                 (_below(5, _one_ahead), [4, 3, 2, 4], 5),
                 (_below(3, _first_sees_last), [1, 0, 2, 1], 3),
                 (_below(3, _one_ahead), [2, 0], 3),
+                (_below(2, _one_ahead), [0, 1], 2),
                 (_below(5, _everywhere), [3], 5),
                 (_below(5, _number_of_ids), [1, 2, 3], 5),
             ],

@@ -26,7 +26,7 @@ export OMP_WAIT_POLICY ?= passive
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test test-lowest test-kernels test-device canary run store format doctor proof bench scoreboard clean
+.PHONY: help venv lab test test-lowest test-kernels test-device canary run store format doctor proof mutants bench scoreboard clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -110,6 +110,10 @@ doctor: $(VENV)/lab.stamp ## check this machine, and say what to do where someth
 proof: $(VENV)/test.stamp ## run all proofs of equality, and list them in chapters/PROOFS.md
 	@echo "Running every test that proves something of ours equal to the library ..."
 	@HF_HUB_OFFLINE=1 PYTHONPATH=tests $(PY) -m pytest tests -m proof -p proofs
+
+mutants: $(VENV)/test.stamp ## change each exercise's right answer a little: do the checks refuse it?
+	@echo "Changing the right answers in one place at a time; this takes some minutes ..."
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 PYTHONPATH=tests $(PY) tools/mutants.py
 
 bench: $(VENV)/test.stamp ## measure speed and memory into benchmarks/: results/, BENCH.md [ONLY=ngram]
 	@echo "Running $(if $(ONLY),the benchmark $(ONLY),all benchmarks); this takes minutes, and the machine should do nothing else ..."

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import re
 import struct
+import sys
 from pathlib import Path
 
 import nbformat
@@ -204,7 +205,7 @@ def definition(source: str, name: str) -> str:
 
 def load_tool(name="format_notebooks"):
     spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    tool = importlib.util.module_from_spec(spec)
+    tool = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look for their module there
     spec.loader.exec_module(tool)
     return tool
 

@@ -242,6 +242,7 @@ WRONG = {
             independent=lambda p: p.sum(axis=1, keepdims=True) * (p.sum(axis=0) ** 0.75 / (p.sum(axis=0) ** 0.75).sum())
         ),
         "the mean over all": lambda counts: float(np.mean(ppmi_with()(counts))),
+        "0 / 0 for a word without a pair": ppmi_with(end=lambda x: np.maximum(x, 0)),
     },
     "tokens.spearman": {
         "the correlation of the values": lambda first, second: float(np.corrcoef(first, second)[0, 1]),

@@ -129,6 +129,10 @@ def _remark_calibration_error(arguments, expected, got):
     p, y, bins = (np.asarray(a, dtype=float) for a in arguments)
     if math.isnan(got):
         return "A bin without examples has no mean: leave it out."
+    below = np.maximum(np.ceil(p * bins).astype(int) - 1, 0)
+    borders = (p * bins % 1 == 0) & (p > 0) & (p < 1)
+    if borders.any() and same(float(np.abs(np.bincount(below, weights=y - p)).sum() / len(y)), got, 1e-9):
+        return "A probability on the border of two bins belongs into the upper one."
     if same(abs(y.mean() - p.mean()), got, 1e-9):
         return "Over all bins together too high and too low cancel: take the absolute value in each bin."
     which = np.minimum((p * bins).astype(int), int(bins) - 1)
@@ -142,9 +146,6 @@ def _remark_calibration_error(arguments, expected, got):
         found = [abs((y - p)[alone == b].sum()) for b in seen]
         if (p == 1).any() and same(float(np.sum(found)) / len(y), got, 1e-9):
             return "A probability of 1.0 belongs into the last bin, together with those just below it."
-    below = np.maximum(np.ceil(p * bins).astype(int) - 1, 0)
-    if same(float(np.abs(np.bincount(below, weights=y - p)).sum() / len(y)), got, 1e-9):
-        return "A probability on the border of two bins belongs into the upper one."
     if same(np.abs(y - p).mean(), got, 1e-9):
         return "That is the error of single examples: average probabilities and labels within a bin before comparing."
     return ""

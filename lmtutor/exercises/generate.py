@@ -154,7 +154,7 @@ def _bent(temperature):
 
 def _remark_matching_temperature(arguments, expected, got):
     surprise, target, low, high, steps = (*arguments, 20)[:5]
-    if steps > 20 and abs(surprise(got) - target) < 10:
+    if steps > 20 and abs(surprise(got) - target) < 100:
         return f"Not near enough: to within (high - low) / 2**steps, and here steps is {steps}."
     if expected in (low, high) and not low <= got <= high:
         return "The answer lies between low and high; a target beyond them gives the nearer one."

@@ -187,6 +187,7 @@ EXERCISES = {
             [
                 (_copy, ["a"], "[MASK]"),
                 (_left, ["a", "a", "b"], "[MASK]"),
+                (_both, ["a", "a", "a", "a"], "[MASK]"),
                 (_both, ["c", "b", "c", "d"], "[MASK]"),
                 (_both, ["c", "c", "c", "b", "c", "d", "b"], "[MASK]"),
                 (_left, [], "[MASK]"),

@@ -97,6 +97,8 @@ def ppmi(counts: list[list[float]]) -> list[list[float]]:
 
 def _remark_ppmi(arguments, expected, got):
     got = np.array(got, dtype=float)
+    if np.isnan(got).any():
+        return "A word that stands in no pair has 0 / 0 there; its counts are 0, so its PPMI is."
     if not np.isfinite(got).all():
         return "Where the count is 0 the logarithm is minus infinity; the positive part of that is 0."
     if (got < 0).any():
@@ -263,6 +265,7 @@ EXERCISES = {
                 ([[4, 0, 1], [1, 2, 0], [0, 5, 3]],),
                 ([[1, 2, 3], [4, 0, 1]],),
                 ([[0.5, 0.25], [0.0, 1.0]],),
+                ([[3, 1], [1, 3], [0, 0]],),
             ],
             remark=_remark_ppmi,
         ),

@@ -39,7 +39,7 @@ def _remark_rms_norm(arguments, expected, got):
     x, gain, eps = (*arguments, 1e-6)[:3]
     if eps != 1e-6 and same(rms_norm(x, gain), got, 1e-6):
         return "eps has another value here: use the argument."
-    if eps > 1 and (same(gain * x / (x.square().mean(-1, keepdim=True).sqrt() + eps), got, 1e-6)):
+    if same(gain * x / (x.square().mean(-1, keepdim=True).sqrt() + eps), got, 1e-6):
         return "eps is added to the mean square, before the root."
     if same((x / (x.square().mean(-1, keepdim=True)).sqrt()), got, 1e-4):
         return "The gain is missing: each number gets its own factor."
@@ -240,11 +240,11 @@ EXERCISES = {
                 (_below(5, _causal), [1, 2, 3], 5),
                 (_below(4, _everywhere), [1, 2, 3], 4),
                 (_below(5, _one_ahead), [4, 3, 2, 4], 5),
+                (_below(5, _number_of_ids), [1, 2, 3], 5),
                 (_below(3, _first_sees_last), [1, 0, 2, 1], 3),
                 (_below(3, _one_ahead), [2, 0], 3),
                 (_below(2, _one_ahead), [0, 1], 2),
                 (_below(5, _everywhere), [3], 5),
-                (_below(5, _number_of_ids), [1, 2, 3], 5),
             ],
             remark=_remark_leaks,
             failure=_failure_leaks,

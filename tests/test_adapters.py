@@ -383,7 +383,9 @@ def test_prefix_tuning_is_peft_s_but_for_the_places_of_the_tokens(tmp_path):
     ours, batch = made(), some_batch()
     theirs = theirs_with(PrefixTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=3), tmp_path, ours)
     forward = theirs.base_model.bert.forward
-    if "past_key_values" not in inspect.signature(forward).parameters:  # its name, until transformers 5.24 made it `cache`
+    if (
+        "past_key_values" not in inspect.signature(forward).parameters
+    ):  # its name, until transformers 5.24 made it `cache`
         theirs.base_model.bert.forward = lambda past_key_values, **others: forward(cache=past_key_values, **others)
     adapters.add(ours, "task", "prefix", length=3)
     learned = theirs.prompt_encoder["default"].embedding.weight.view(3, 4, 2, 8)  # [length, layers * 2, heads, size]

@@ -163,10 +163,11 @@ def collator(
 
 
 def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy over the tokens that have a label, and how many these are: for `training.fit`."""
+    """Cross-entropy over the tokens that have a label (0 if none has), and how many these are: for `training.fit`."""
     logits = model(batch["input_ids"], batch["attention_mask"])  # [batch, time, labels]
     labels = batch["labels"]
-    return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten()), (labels != IGNORED).sum()
+    total, count = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="sum"), labels != IGNORED
+    return total / count.sum().clamp(min=1), count.sum()
 
 
 def pointer_loss(logits: torch.Tensor, mask: torch.Tensor, spans: torch.Tensor) -> torch.Tensor:

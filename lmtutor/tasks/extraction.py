@@ -117,9 +117,10 @@ def pair_collator(
 
 
 def pair_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
-    """Cross-entropy over pairs, and their number: for `training.fit`."""
+    """Cross-entropy over pairs (0 if there is none), and their number: for `training.fit`."""
     logits = model(batch["input_ids"], batch["attention_mask"], batch["pairs"])  # [pairs, labels]
-    return F.cross_entropy(logits.float(), batch["labels"]), len(batch["labels"])
+    total, count = F.cross_entropy(logits.float(), batch["labels"], reduction="sum"), len(batch["labels"])
+    return total / max(count, 1), count
 
 
 def predict_pairs(

@@ -135,8 +135,9 @@ class Collate:
 
 
 def pretraining_loss(model: PretrainingBert, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sum of both tasks' mean losses in nats, and how many tokens were guessed."""
+    """Both tasks' mean losses in nats [2], and how many tokens and how many pairs were guessed [2]."""
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
     hidden = model.bert(**inputs)  # [batch, time, hidden]
     guessed, count = masked_loss(model, hidden, batch["labels"])
-    return guessed + F.cross_entropy(model.next_sentence(model.bert.pool(hidden)), batch["next_sentence"]), count
+    follows = F.cross_entropy(model.next_sentence(model.bert.pool(hidden)), batch["next_sentence"])
+    return torch.stack([guessed, follows]), torch.stack([count, count.new_tensor(len(hidden))])

@@ -68,8 +68,9 @@ def fit(
         model: moves to the device; its train/eval modes are afterwards as before.
         train: examples with a length and an index: a list, a tensor, a map-style `Dataset`.
         loss: `loss(model, batch)` returns the mean loss (a scalar tensor) and the number of tokens, or examples, that
-            it is the mean of. It calls the `model` it is handed, as `model(...)`: that one computes in the runtime's
-            precision and shares its gradients with the other processes.
+            it is the mean of. A loss that is the sum of several means returns these, and their numbers: two tensors
+            [parts], with the tokens first. It calls the `model` it is handed, as `model(...)`: that one computes in the
+            runtime's precision and shares its gradients with the other processes.
         epochs, steps: how long; exactly one of them. A step is one update of the weights.
         batch_size: examples that one process takes through the model at once.
         accumulate: batches whose gradients are added up for one update.

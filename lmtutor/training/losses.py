@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,22 +25,34 @@ class Losses:
     def __init__(self, options: SimpleNamespace, learner: Learner, progress: Progress):
         self.options, self.learner, self.progress = options, learner, progress
 
-    def of(self, model: torch.nn.Module, data: Any, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean loss of the examples at `indices`, and the number that it is the mean of: scalar tensors."""
+    def batch(self, data: Any, indices: list[int]) -> Any:
+        """The examples at `indices`, collated and on the device."""
         from accelerate.utils import send_to_device
 
-        device = self.learner.device
-        # Copies to a GPU that do not block spare the program a wait for all that the GPU has still to do.
-        free = {"non_blocking": device.type == "cuda"}
-        try:
+        with self._blamed():
             fetch = getattr(data, "__getitems__", None)  # a datasets.Dataset reads many at once much faster
             examples = fetch(indices) if fetch else [data[index] for index in indices]
-            batch = send_to_device(self.options.collate(examples), device, **free)
+            return send_to_device(self.options.collate(examples), self.learner.device, **self._free())
+
+    def of(self, model: torch.nn.Module, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean loss, and the number that it is the mean of; [parts] each, as a loss may be the sum of several means."""
+        with self._blamed():
             with self.learner.accelerator.autocast():  # for a loss that takes parts of the model, or has parts itself
                 mean, count = self.options.loss(model, batch)
-            if mean.dim() > 0:
+            count = torch.as_tensor(count).to(self.learner.device, torch.float32, **self._free())
+            if mean.dim() > 1 or mean.shape != count.shape:
                 raise ValueError("the loss is not a scalar")
-            return mean.float(), torch.as_tensor(count).to(device, torch.float32, **free)
+            return mean.float().reshape(-1), count.reshape(-1)
+
+    def _free(self) -> dict[str, bool]:
+        # Copies to a GPU that do not block spare the program a wait for all that the GPU has still to do.
+        return {"non_blocking": self.learner.device.type == "cuda"}
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """What goes wrong with a batch or its loss is told with its step."""
+        try:
+            yield
         except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, CourseError) or is_out_of_memory(error):
                 raise
@@ -49,17 +63,18 @@ class Losses:
         """Mean loss over all tokens of the validation examples, in evaluation mode."""
         learner, data, size = self.learner, self.options.validation, self.progress.micro_batch
         reseed(self.options.seed, "validation", learner.rank)  # masks drawn in `collate` are the same each time
-        sums = torch.zeros(2, device=learner.device)
+        sums = torch.zeros(2, 1, device=learner.device)  # [losses and counts, parts]
         share = list(range(len(data)))[learner.rank :: learner.processes]
         learner.module.eval()
         try:
-            for start in range(0, len(share), size):
-                mean, count = self.of(learner.module, data, share[start : start + size])
-                sums += torch.stack([mean * count, count])
+            # With fewer examples than processes, one without any takes part with nothing.
+            for chosen in [share[start : start + size] for start in range(0, len(share), size)] or [[0]]:
+                mean, count = self.of(learner.module, self.batch(data, chosen))
+                sums = sums + torch.stack([mean * count, count]) * bool(share)
         finally:
             learner.module.train()
-        loss, tokens = learner.over_processes(sums).tolist()
-        return loss / max(tokens, 1)
+        losses, counts = learner.over_processes(sums)
+        return float((losses / counts.clamp(min=1)).sum())
 
 
 def _blame(error: Exception, step: int) -> str:

@@ -5,6 +5,7 @@ CH ?=
 PROFILE ?= $(or $(LMTUTOR_PROFILE),quick)
 ONLY ?=
 LAB ?=
+GPU ?=
 
 VENV := .venv$(if $(filter-out file,$(origin PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null))
 PY := $(VENV)/bin/python
@@ -26,7 +27,7 @@ export OMP_WAIT_POLICY ?= passive
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test test-lowest test-kernels test-device canary run store format doctor proof mutants bench scoreboard clean
+.PHONY: help venv lab test test-lowest test-kernels test-device canary run store format doctor proof mutants bench scoreboard gpu clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -122,6 +123,10 @@ bench: $(VENV)/test.stamp ## measure speed and memory into benchmarks/: results/
 scoreboard: $(VENV)/test.stamp ## what the models reach on real data: results/, SCOREBOARD.md [ONLY=gpt]
 	@echo "Running $(if $(ONLY),$(ONLY),everything) on real data; all of it takes two cores 40 minutes ..."
 	@LMTUTOR_PROFILE=$(PROFILE) $(PY) benchmarks/run.py scoreboard $(ONLY)
+
+gpu: $(VENV)/test.stamp ## ten minutes on one GPU: every model, then chapters in the full profile [GPU=--rehearse]
+	@echo "Running every kind of model, then as many chapters as fit into ten minutes; results go to benchmarks/results/gpu.json ..."
+	@HF_HUB_OFFLINE=1 $(PY) benchmarks/gpu.py $(GPU)
 
 clean: ## delete runs/ and caches (delete .venv* by hand to install afresh)
 	@echo "Deleting runs/, build/, dist/ and caches ..."

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,8 +11,11 @@ from types import ModuleType
 
 import pytest
 
+from lmtutor import runtime
+
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 sys.path.insert(0, str(FOLDER))
+import gpu  # noqa: E402
 import run  # noqa: E402
 
 RESULTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (FOLDER / "results").glob("*.json")}
@@ -66,3 +70,43 @@ def test_what_was_asked_of_speed_and_memory_was_reached():
 
 def test_the_scoreboard_has_three_seeds_wherever_chance_plays_a_part():
     assert {row["seeds"] for row in run.rows_of("scores")} == {3, "nothing random"}
+
+
+# --- the run on a GPU -------------------------------------------------------------------------------------------------
+
+
+def test_a_gpu_runs_every_chapter_that_has_numbers_and_some_in_fp16():
+    chapters = {chapter for chapter, row in runtime._profiles().items() if row}
+    assert {chapter for chapter, _ in gpu.ORDER} == chapters and len(set(gpu.ORDER)) == len(gpu.ORDER)
+    assert {precision for _, precision in gpu.ORDER} == set(gpu.PRECISIONS)
+
+
+def test_a_rehearsal_shrinks_what_takes_time_and_keeps_what_is_a_choice():
+    for chapter in {chapter for chapter, _ in gpu.ORDER}:
+        for name, value in runtime.chapter_numbers(chapter, "full", "local").items():
+            small = gpu.shrunk(name, value)
+            assert type(small) is type(value)
+            if isinstance(value, int):
+                assert (small <= value and small > 0) or small == value
+    full = runtime.chapter_numbers("08", "full", "local")
+    small = {name: gpu.shrunk(name, value) for name, value in full.items()}
+    assert (small["steps"], small["hidden_size"], small["num_layers"]) == (125, 48, 2)
+    assert (small["corpus"], small["learning_rate"], small["num_heads"]) == ("tinyshakespeare", 1e-3, 4)
+
+
+def test_a_chapter_that_fails_and_one_that_takes_too_long_are_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu, "OUT", tmp_path)
+    environment = {**os.environ, "LMTUTOR_SOURCE": "nowhere"}
+    assert "LMTUTOR_SOURCE 'nowhere' is not known" in gpu.chapter("00", "bf16", environment, 200)["ended"]
+    assert gpu.chapter("00", "bf16", environment, 0.1)["ended"] == "cut off after 0 s"
+    assert gpu.costs_of([{"chapter": "00", "precision": "bf16", "ended": "cut off after 0 s"}]) == {}
+
+
+def test_in_a_rehearsal_a_claim_that_fails_is_told_and_an_error_is_one(capsys):
+    def run(code):
+        exec(compile(gpu.Claims().visit(ast.parse(code)), "cell", "exec"), {})
+
+    run("x = 1\nfor y in (1, 2):\n    assert x == y, 'no'")
+    assert capsys.readouterr().out == "A claim that so small a run does not reach: x == y\n"
+    with pytest.raises(NameError):
+        run("assert z")

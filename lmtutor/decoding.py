@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def generate(
             "top_k and top_p cut what is drawn from, and without a temperature nothing is drawn: set one."
         )
     generator = torch.Generator()
-    generator.seed() if seed is None else generator.manual_seed(seed)
+    generator.seed() if seed is None else generator.manual_seed(operator.index(seed))
 
     def draw(logits: torch.Tensor) -> torch.Tensor:
         logits = logits.cpu().double()  # [batch, vocab]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import random
 import sys
@@ -86,7 +87,7 @@ def setup(chapter: str | None = None, *, seed: int = 0, quiet: bool = False) -> 
     """
     global _current
     _keras()
-    _current = _from_environment(chapter, seed)
+    _current = _from_environment(chapter, operator.index(seed))
     seed_everything(seed)
     if _current.device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32: float32 products at tensor-core speed
@@ -116,6 +117,7 @@ def current() -> Runtime:
 
 def seed_everything(seed: int) -> None:
     """Seed the global random generators of Python, NumPy and PyTorch (all devices)."""
+    seed = operator.index(seed)  # Python and PyTorch take no NumPy number
     random.seed(seed)
     torch.manual_seed(seed)
     import numpy

@@ -137,6 +137,17 @@ def test_in_order_of_length_each_example_comes_once_and_none_before_a_shorter_on
     assert all(len(batch) == batch_size for batch in found[:-1])
 
 
+@pytest.mark.parametrize("make", [batches.in_order_of_length, lambda n: batches.epochs_by_length(n, 2, 1)])
+def test_an_example_without_tokens_is_told_by_its_place_among_all(make):
+    said = complaint(make, [3, 1, 4, 0, 2])
+    assert said == "Text 3 has no tokens; leave it out, or put one token, such as <unk>, into it."
+
+
+def test_a_seed_is_the_same_as_numpys_number():
+    lengths = list(range(1, 30))
+    assert batches.epochs_by_length(lengths, 4, 2, seed=np.int64(3)) == batches.epochs_by_length(lengths, 4, 2, seed=3)
+
+
 def test_batches_of_nothing_are_no_batches():
     assert batches.by_length([], 4) == []
 

@@ -330,7 +330,12 @@ def test_generation_repeats_by_seed_and_leaves_the_random_state_and_gradients_al
     torch.manual_seed(5)
     before = torch.get_rng_state()
     first = draw(3)
-    assert torch.equal(first, draw(3)) and not first.requires_grad and not first.is_inference()
+    assert (
+        torch.equal(first, draw(3))
+        and torch.equal(first, draw(np.int64(3)))
+        and not first.requires_grad
+        and not first.is_inference()
+    )
     assert len({tuple(draw(seed).flatten().tolist()) for seed in (None, None, 1, 2, 3)}) == 5
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -270,6 +270,16 @@ def test_bad_input_gets_a_sentence(tokenizer, change, message):
         finetuning.finetune(small(tokenizer), sequences, **arguments)
 
 
+def test_a_text_without_tokens_is_told_by_its_place(tokenizer):
+    sequences = finetuning.encode(tokenizer, WORDS)
+    arguments = {"epochs": 1, "learning_rate": 1e-3, "progress": False}
+    with pytest.raises(CourseError, match="^Text 13 has no tokens"):
+        finetuning.finetune(small(tokenizer), [*sequences[:13], [], *sequences[14:]], LABELS, **arguments)
+    with pytest.raises(CourseError, match="^Validation text 1 has no tokens"):
+        arguments["validation"] = ([sequences[0], [], sequences[1]], [0, 1, 1])
+        finetuning.finetune(small(tokenizer), sequences, LABELS, **arguments)
+
+
 def test_a_wholly_frozen_model_cannot_learn(tokenizer):
     model = small(tokenizer).requires_grad_(False)
     with pytest.raises(CourseError, match="nothing can learn"):

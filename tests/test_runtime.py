@@ -126,7 +126,8 @@ def test_setup_seeds_python_numpy_and_torch():
         return random.random(), numpy.random.rand(), torch.rand(1).item()
 
     first, again, other = draw(4), draw(4), draw(5)
-    assert first == again
+    assert first == again == draw(numpy.int64(4))
+    assert type(runtime.current().seed) is int
     assert all(a != b for a, b in zip(first, other, strict=True))
 
 

@@ -312,3 +312,33 @@ def test_a_tagger_and_a_relation_classifier_learn_to_fit_three_examples():
     said = extraction.predict_pairs(model, ids, places)
     assert said == [[model.labels[k] for k in one] for one in kinds]
     assert extraction.predict_pairs(model, ids, [[], [], []]) == [[], [], []]
+
+
+def test_a_text_without_tokens_is_told_by_its_place_among_all():
+    model = tagger.RelationClassifier(tiny().float(), ("none", "owns"))
+    with pytest.raises(CourseError, match="^Text 66 has no tokens"):
+        extraction.predict_pairs(model, [*[[1, 2]] * 66, []], [[]] * 67)
+    with pytest.raises(CourseError, match="^Text 66 has no tokens"):
+        tagger.logits(tagger.BertTagger(tiny().float(), TAGS), [*[[1, 2]] * 66, []])
+
+
+def test_texts_without_a_label_or_a_pair_teach_nothing_and_disturb_nothing():
+    ids, places, kinds = [[1, 2, 3], [4, 5], [6, 7, 8]], [[], [(0, 1, 1, 2)], []], [[], [1], []]
+    one_by_one = {"learning_rate": 1e-3, "batch_size": 1, "progress": False, "epochs": 2, "log_every": 1}
+    labels = [[IGNORED] * 3, [0, 1], [IGNORED] * 3]
+    for make, collate, loss, count in (
+        (tagger.BertTagger, tagger.collator(ids, labels), tagger.loss, 2),
+        (tagger.RelationClassifier, extraction.pair_collator(ids, places, kinds), extraction.pair_loss, 1),
+    ):
+        model = make(tiny().float(), TAGS, dropout=0.0)
+        history = training.fit_by_length(model, [3, 2, 3], collate, loss, validation=[[0], [1, 2]], **one_by_one)
+        assert history.attrs["stopped"] == "finished"
+        assert history.tokens.iloc[-1] == 2 * count
+        assert history.validation_loss.notna().all()
+        assert history.train_loss.notna().sum() == 2
+    nothing, model = (
+        tagger.collator(ids, [[IGNORED] * len(one) for one in ids]),
+        tagger.BertTagger(tiny().float(), TAGS),
+    )
+    with pytest.raises(training.InputError, match="^There was nothing to learn in 6 steps"):
+        training.fit_by_length(model, [3, 2, 3], nothing, tagger.loss, **one_by_one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Sequence
 
@@ -101,14 +102,32 @@ def by_length(lengths: Sequence[int], batch_size: int, *, seed: int = 0, pool: i
 
 
 def epochs_by_length(lengths: Sequence[int], batch_size: int, epochs: int, *, seed: int = 0) -> list[list[int]]:
-    """The batches of `by_length` for several epochs, one epoch after the other, each drawn anew."""
+    """The batches of `by_length` for several epochs, one epoch after the other, each drawn anew.
+
+    Raises:
+        CourseError: an example has no tokens, and as in `by_length`.
+    """
+    check_lengths(lengths)
+    seed = operator.index(seed)  # NumPy's numbers seed nothing
     return [batch for epoch in range(epochs) for batch in by_length(lengths, batch_size, seed=1000 * seed + epoch)]
 
 
 def in_order_of_length(lengths: Sequence[int], batch_size: int = 64) -> list[list[int]]:
-    """Indices of examples in batches from the shortest to the longest: for asking a model, where order is no matter."""
+    """Indices of examples in batches from the shortest to the longest: for asking a model, where order is no matter.
+
+    Raises:
+        CourseError: an example has no tokens.
+    """
+    check_lengths(lengths)
     order = sorted(range(len(lengths)), key=lambda index: lengths[index])
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def check_lengths(lengths: Sequence[int], what: str = "Text") -> None:
+    """Raise a CourseError that names the first example without tokens by its place among all, not in a batch."""
+    for number, length in enumerate(lengths):
+        if length == 0:
+            raise CourseError(f"{what} {number} has no tokens; leave it out, or put one token, such as <unk>, into it.")
 
 
 def padding_share(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:

@@ -127,6 +127,7 @@ def predict_pairs(
     model: tagger.RelationClassifier, sequences: Sequence[Sequence[int]], places: Sequence[Sequence[tuple]]
 ) -> list[list[str]]:
     """The likeliest relation of each pair of each text."""
+    batches.check_lengths(list(map(len, sequences)))
     collate = pair_collator(sequences, places, [[0] * len(pairs) for pairs in places])
     found = []
     with evaluating(model) as device:

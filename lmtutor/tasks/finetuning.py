@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from lmtutor import training
+from lmtutor.data import batches
 from lmtutor.models import classifier
 from lmtutor.models.bert import BertClassifier
 from lmtutor.runtime import CourseError
@@ -116,6 +117,7 @@ def finetune(
             )
     lengths = [len(sequence) for sequence in sequences]
     if validation is not None:  # its numbers go on behind those for training
+        batches.check_lengths(list(map(len, validation[0])), "Validation text")
         held_out = classifier.epochs_by_length(*validation, batch_size=batch_size, epochs=1)
         options["validation"] = [[len(lengths) + i for i in group] for group in held_out]
         sequences, labels = [*sequences, *validation[0]], [*labels, *validation[1]]

@@ -5,6 +5,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +29,7 @@ from lmtutor import runtime, training
 from lmtutor.data.text import Vocabulary
 from lmtutor.models.gpt import GPT, initialise, next_token_loss
 from lmtutor.runtime import CourseError
-from lmtutor.training import loop
+from lmtutor.training import checkpoint, loop
 
 VOCABULARY, PADDING = 11, 0
 NUMBERS = ["step", "epoch", "train_loss", "validation_loss", "tokens", "learning_rate"]  # columns that are no times
@@ -467,7 +468,7 @@ def test_checkpoint_is_one_save_of_safetensors_and_a_harmless_pickle(tmp_path):
     assert {file.name for file in save.iterdir()} == {"model.safetensors", "training.pt"}
     assert load_file(save / "model.safetensors").keys() == model.state_dict().keys()
     assert torch.load(save / "training.pt", weights_only=True)["progress"]["step"] == 10
-    assert {file.name for file in tmp_path.iterdir()} == {save.name, "mine.txt"}
+    assert {file.name for file in tmp_path.iterdir()} == {save.name, "mine.txt", ".lock"}
 
 
 def test_tied_weights_can_be_saved_and_stay_tied(tmp_path):
@@ -850,6 +851,546 @@ def test_labels_that_the_loss_cannot_take(labels, message):
         assert "in `return F.cross_entropy(model(batch[" in str(caught.value)
 
 
+# What a resumed run takes over, compares and tells
+
+
+def test_resuming_says_so(tmp_path, capsys):
+    again = partial(fit, checkpoint=tmp_path)
+    again(tiny_lm(), epochs=2, on_step=stop_at(7))
+    capsys.readouterr()
+    again(tiny_lm(), epochs=2)
+    assert capsys.readouterr().out == f"Resuming at step 7 of 10 from {tmp_path}.\n"
+    again(tiny_lm(), epochs=2)
+    assert capsys.readouterr().out == (
+        f"The run in {tmp_path} is finished (step 10 of 10): model and history are taken from there.\n"
+    )
+    again(tiny_lm(), epochs=2, resume=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_resuming_a_run_that_stopped_early_says_so(tmp_path, capsys):
+    arguments = {"epochs": 200, "validation": sentences(9, seed=5), "patience": 3, "checkpoint": tmp_path}
+    arguments["optimizer"] = partial(torch.optim.AdamW, lr=0.1)
+    history = fit(tiny_lm(), **arguments)
+    assert_same_history(fit(tiny_lm(), **arguments), history)
+    step = history.step.iloc[-1]
+    assert capsys.readouterr().out == (
+        f"The run in {tmp_path} stopped early (step {step} of 1000): model and history are taken from there.\n"
+    )
+
+
+def cosine(lowest=0.0, kind=torch.optim.lr_scheduler.CosineAnnealingLR):
+    return lambda optimizer, steps: kind(optimizer, steps, eta_min=lowest)
+
+
+def two_groups(first, second):
+    return lambda p: torch.optim.SGD([{"params": p[:1], "lr": first}, {"params": p[1:], "lr": second}], lr=1.0)
+
+
+def half(value):
+    return lambda optimizer, steps: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: value**done)
+
+
+CHANGES = [
+    ({"optimizer": partial(torch.optim.AdamW, lr=0.1)}, "learning rate 0.001, and this one has 0.1"),
+    ({"optimizer": partial(torch.optim.AdamW, weight_decay=0.3)}, "weight_decay 0.01, and this one has 0.3"),
+    ({"optimizer": partial(torch.optim.AdamW, betas=(0.8, 0.9))}, r"betas \(0.9, 0.999\), and this one has \(0.8, "),
+    ({"optimizer": torch.optim.RAdam}, "optimizer AdamW, and this one has RAdam"),
+    ({"clip_norm": None}, "clip_norm 1.0, and this one has None"),
+    ({"scheduler": cosine()}, "schedule None, and this one has CosineAnnealingLR"),
+    ({"seed": 1}, "seed 0, and this one has 1"),
+    ({"shuffle": False}, "shuffle True, and this one has False"),
+    ({"train": sentences(20, seed=3)}, "training examples [0-9a-f]{12}, and this one has [0-9a-f]{12}"),
+    ({"train": TRAIN[:19]}, "number of examples 20, and this one has 19"),
+    ({"validation": sentences(9, seed=3)}, "validation examples [0-9a-f]{12}, and this one has [0-9a-f]{12}"),
+    ({"batch_size": 8}, "effective batch size 4, and this one has 8"),
+    ({"model": tiny_lm(dropout=0.5)}, r"dropout \[0.0\], and this one has \[0.5\]"),
+    ({"precision": "bf16"}, "precision float32, and this one has bf16"),
+    ({"frozen": True}, "parameters that learn [0-9a-f]{12}, and this one has [0-9a-f]{12}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change, sentence", CHANGES)
+def test_a_setting_that_changes_the_numbers_is_not_taken_over_in_silence(change, sentence, tmp_path, monkeypatch):
+    fit(tiny_lm(), epochs=1, validation=VALIDATION, checkpoint=tmp_path, seed=0)
+    (file,) = tmp_path.glob("save-*/training.pt")
+    model = change.get("model") or tiny_lm()
+    if change.get("frozen"):
+        model.embedding.requires_grad_(False)
+    if "precision" in change:
+        use_precision(monkeypatch, change["precision"])
+    changed = {name: value for name, value in change.items() if name not in ("model", "frozen", "precision")}
+    before = [parameter.clone() for parameter in model.parameters()]
+    for epochs in (1, 2):  # a finished run, and one that goes on
+        arguments = {"epochs": epochs, "validation": VALIDATION, "seed": 0, "checkpoint": tmp_path, **changed}
+        with pytest.raises(training.CheckpointError, match=f"of a run with {sentence}.*; call fit as before, or"):
+            fit(model, **arguments)
+    assert all(torch.equal(one, two) for one, two in zip(before, model.parameters(), strict=True))
+    assert file.exists()
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ({"optimizer": two_groups(0.1, 0.2)}, {"optimizer": two_groups(0.1, 0.3)}),
+        ({"scheduler": cosine(0.0)}, {"scheduler": cosine(0.1)}),
+        ({"scheduler": half(0.9)}, {"scheduler": half(0.8)}),
+        ({"scheduler": training.rise_and_fall}, {"scheduler": partial(training.rise_and_fall, share=0.5)}),
+        ({"scheduler": training.rise_and_fall}, {"scheduler": None}),
+        ({"scheduler": training.rise_and_fall}, {"scheduler": training.inverse_root}),
+    ],
+    ids=["a group's rate", "lowest rate", "a function's factor", "share of warm-up", "none", "another function"],
+)
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_another_schedule_or_group_is_told_also_where_a_run_gets_longer(first, second, epochs, tmp_path):
+    fit(tiny_lm(), epochs=2, checkpoint=tmp_path, on_step=stop_at(7), **first)
+    with pytest.raises(training.CheckpointError, match=r"(learning rate|schedule) .*, and this one has .*; call fit"):
+        fit(tiny_lm(), epochs=epochs, checkpoint=tmp_path, **second)
+
+
+def test_settings_without_an_effect_on_the_numbers_may_change(tmp_path):
+    fit(tiny_lm(), epochs=2, checkpoint=tmp_path, on_step=stop_at(7))
+    model, expected = tiny_lm(), tiny_lm()
+    same = {"epochs": 2, "validation": VALIDATION, "patience": 3, "log_every": 2, "checkpoint": tmp_path}
+    history = fit(model, batch_size=2, accumulate=2, optimizer=partial(torch.optim.AdamW, foreach=False), **same)
+    assert history.step.tolist() == [5, 8, 10]
+    fit(expected, epochs=2)
+    assert_same_weights(model, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_smaller_batch_is_kept_on_resuming_with_the_same_effective_one(tmp_path):
+    sizes = []
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+    fit(tiny_lm(), epochs=2, checkpoint=tmp_path, batch_size=1, accumulate=4,
+        collate=lambda examples: sizes.append(len(examples)) or pad(examples))  # fmt: skip
+    assert set(sizes) == {1}
+
+
+def test_examples_that_are_drawn_anew_each_time_do_not_hinder_resuming(tmp_path):
+    class Noisy(list):
+        def __getitem__(self, index):
+            return [*super().__getitem__(index), random.randrange(1, VOCABULARY)]
+
+    unbroken, resumed = tiny_lm(), tiny_lm()
+    fit(unbroken, train=Noisy(TRAIN), epochs=2)
+    fit(tiny_lm(), train=Noisy(TRAIN), epochs=2, checkpoint=tmp_path, on_step=stop_at(7))
+    fit(resumed, train=Noisy(TRAIN), epochs=2, checkpoint=tmp_path)
+    assert_same_weights(resumed, unbroken, **exactly())
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [cosine(), training.rise_and_fall, training.inverse_root, half(0.9),
+     lambda o, n: torch.optim.lr_scheduler.OneCycleLR(o, 0.5, total_steps=n + 1)],
+    ids=["cosine", "rise and fall", "inverse root", "constant factor", "one cycle"],
+)  # fmt: skip
+@pytest.mark.parametrize("stop", [None, 7])
+def test_more_epochs_go_on_with_the_schedule_of_a_run_of_that_length(scheduler, stop, tmp_path):
+    arguments = {"optimizer": partial(torch.optim.AdamW, lr=3e-3), "scheduler": scheduler, "log_every": 1}
+    expected = fit(tiny_lm(), epochs=4, **arguments)
+    on_step = stop_at(stop) if stop else None
+    done = len(fit(tiny_lm(), epochs=2, checkpoint=tmp_path, on_step=on_step, **arguments))
+    history = fit(tiny_lm(), epochs=4, checkpoint=tmp_path, on_step=stop_at(13), **arguments)
+    history = fit(tiny_lm(), epochs=4, checkpoint=tmp_path, **arguments)  # broken off once more
+    assert history.step.tolist() == list(range(1, 21))
+    assert history.learning_rate[done:].tolist() == expected.learning_rate[done:].tolist()
+
+
+def test_a_step_beyond_the_end_is_told(tmp_path):
+    fit(tiny_lm(), epochs=2, checkpoint=tmp_path)
+    with pytest.raises(training.CheckpointError, match="is of step 10, and this run ends at step 5: let it be longer"):
+        fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+
+
+# What is in a checkpoint folder
+
+
+NUMPY = [
+    {"optimizer": partial(torch.optim.SGD, lr=numpy.float64(0.5), momentum=numpy.float32(0.9))},
+    {"optimizer": partial(torch.optim.AdamW, lr=0.1, betas=(numpy.float64(0.9), numpy.float64(0.99)))},
+    {"scheduler": lambda o, n: torch.optim.lr_scheduler.LambdaLR(o, lambda t: numpy.cos(t / n))},
+    {"scheduler": lambda o, n: torch.optim.lr_scheduler.StepLR(o, numpy.int64(3), gamma=numpy.float64(0.5))},
+    {"scheduler": lambda o, n: torch.optim.lr_scheduler.MultiStepLR(o, numpy.array([3, 8]))},
+    {"seed": numpy.int64(3), "log_every": numpy.int64(2), "patience": numpy.int32(50), "validation": VALIDATION},
+    {"clip_norm": numpy.float64(0.5), "batch_size": numpy.int64(2), "accumulate": numpy.uint8(2)},
+]
+
+
+@pytest.mark.parametrize("arguments", NUMPY)
+def test_a_run_with_numpys_numbers_resumes_to_the_same_numbers(arguments, tmp_path):
+    unbroken, resumed = tiny_lm(), tiny_lm()
+    expected = fit(unbroken, epochs=numpy.int64(3), **arguments)
+    fit(tiny_lm(), epochs=3, checkpoint=tmp_path, on_step=stop_at(7), **arguments)
+    (file,) = tmp_path.glob("save-*/training.pt")
+    assert torch.load(file, weights_only=True)["progress"]["step"] == 7
+    assert_same_history(fit(resumed, epochs=3, checkpoint=tmp_path, **arguments), expected)
+    assert_same_weights(resumed, unbroken, **exactly())
+
+
+@pytest.mark.parametrize("seed", [numpy.int64(3), numpy.uint8(3), torch.tensor(3)])
+def test_a_seed_is_the_same_in_every_kind_of_number(seed):
+    one, other = tiny_lm(dropout=0.5), tiny_lm(dropout=0.5)
+    fit(one, epochs=1, seed=3)
+    fit(other, epochs=1, seed=seed)
+    assert_same_weights(one, other, **exactly())
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path, capsys):
+    class Odd(torch.optim.SGD):
+        def state_dict(self):
+            return super().state_dict() | {"odd": Path("odd")}
+
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path, optimizer=SGD)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    history = fit(tiny_lm(), epochs=1, checkpoint=tmp_path, resume=False, optimizer=lambda p: Odd(p, lr=0.5))
+    assert history.attrs["stopped"] == "finished"
+    assert "holds something else than numbers, text and tensors" in capsys.readouterr().out
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+FOREIGN = ["save-best", "save-000004 (1)", "save-0001", "save-000004.zip", "save-0000004", "save-٠٠٠٠٠٤", "unfinished"]
+
+
+@pytest.mark.parametrize("kind", ["copy", "file", "empty"])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_lies_beside_a_save_is_neither_taken_nor_removed(name, kind, tmp_path):
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+    (save,) = tmp_path.glob("save-*")
+    if kind == "copy":
+        shutil.copytree(save, tmp_path / name)
+    elif kind == "file":
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    else:
+        (tmp_path / name).mkdir()
+    resumed, expected = tiny_lm(), tiny_lm()
+    assert fit(resumed, epochs=3, checkpoint=tmp_path).step.tolist() == [5, 10, 15]
+    fit(expected, epochs=3)
+    assert_same_weights(resumed, expected, **exactly())
+    loaded = tiny_lm()
+    training.load_weights(loaded, tmp_path)
+    assert_same_weights(loaded, expected, **exactly())
+    assert {path.name for path in tmp_path.iterdir()} == {"save-000003", name, ".lock"}
+    assert (tmp_path / name).is_file() == (kind == "file")
+
+
+def test_saves_are_counted_as_numbers(tmp_path):
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+    (save,) = tmp_path.glob("save-*")
+    shutil.copytree(save, tmp_path / "save-999999")
+    fit(tiny_lm(), epochs=2, checkpoint=tmp_path)
+    assert [path.name for path in tmp_path.glob("save-*")] == ["save-1000000"]
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path / "other")
+    shutil.move(tmp_path / "other" / "save-000001", tmp_path / "save-999999")
+    assert fit(tiny_lm(), epochs=2, checkpoint=tmp_path).step.tolist() == [5, 10]
+
+
+def rewrite(save, change):
+    state = torch.load(save / "training.pt", weights_only=True)
+    state = change(state) or state
+    torch.save(state, save / "training.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: [state],
+        lambda state: {"weights": state},
+        lambda state: state.pop("made_with") and None,
+        lambda state: state.pop("total_steps") and None,
+        lambda state: state["progress"].pop("rows") and None,
+        lambda state: state["progress"].update(extra=1),
+        lambda state: state["progress"].update(micro_batch=0),
+        lambda state: state["progress"].update(micro_batch="4"),
+        lambda state: state["progress"].update(step=-1),
+        lambda state: state["progress"].update(step=2.5),
+        lambda state: state["progress"].update(tokens=None),
+        lambda state: state["progress"].update(rows={}),
+        lambda state: state["progress"].update(rows=[{"step": 1}]),
+        lambda state: state["progress"].update(step=400),
+    ],
+)
+def test_a_state_that_fit_cannot_have_written_is_told_in_one_sentence(change, tmp_path):
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+    (save,) = tmp_path.glob("save-*")
+    rewrite(save, change)
+    with pytest.raises(training.CheckpointError, match=r"training.pt is cut short or damaged \(.*\); remove .*\.$"):
+        fit(tiny_lm(), steps=1000, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "best.safetensors", "training.pt"])
+@pytest.mark.parametrize("load", [False, True], ids=["fit", "load_weights"])
+def test_a_flipped_bit_is_told(name, load, tmp_path):
+    arguments = {"validation": VALIDATION, "patience": 5, "checkpoint": tmp_path}
+    fit(tiny_lm(), epochs=2, **arguments)
+    (file,) = tmp_path.glob(f"save-*/{name}")
+    found = bytearray(file.read_bytes())
+    # In the weights the last byte; in the state a number of the optimizer's.
+    place = len(found) - 1
+    if name == "training.pt":
+        state = torch.load(file, weights_only=True)
+        place = found.index(state["optimizer"]["state"][0]["exp_avg"].numpy().tobytes())
+    found[place] ^= 1
+    file.write_bytes(found)
+    model = tiny_lm()
+    before = [parameter.clone() for parameter in model.parameters()]
+    if load and name == "model.safetensors":
+        training.load_weights(model, tmp_path)  # it takes the best ones
+        return
+    with pytest.raises(training.CheckpointError, match=rf"{name} is cut short or damaged \(.*checksum.*\); remove"):
+        training.load_weights(model, tmp_path) if load else fit(model, epochs=3, **arguments)
+    assert all(torch.equal(one, two) for one, two in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_all_files_of_a_save_have_the_permissions_that_others_have(umask, tmp_path):
+    before = os.umask(umask)
+    try:
+        fit(tiny_lm(), epochs=1, validation=VALIDATION, patience=1, checkpoint=tmp_path)
+    finally:
+        os.umask(before)
+    files = [file for file in tmp_path.glob("save-*/*")]
+    assert len(files) == 3
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o666 & ~umask}
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir(), here.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.chdir(here)
+    model, loaded = tiny_lm(), TinyLM()
+    fit(model, epochs=1, checkpoint="~/runs/one")
+    training.load_weights(loaded, "~/runs/one")
+    assert_same_weights(loaded, model, **exactly())
+    assert list(here.iterdir()) == [] and (home / "runs" / "one" / "save-000001").is_dir()
+
+
+# Two runs and one folder
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
+    def second(done, loss):
+        if done == 3:
+            for resume in (True, False):
+                with pytest.raises(training.CheckpointError, match=f"^Another run is writing here: {tmp_path}. Wait"):
+                    fit(tiny_lm(), epochs=1, checkpoint=tmp_path, resume=resume)
+            fit(tiny_lm(), epochs=1, checkpoint=tmp_path / "own")
+
+    history = fit(tiny_lm(), epochs=2, checkpoint=tmp_path, on_step=second)
+    assert history.attrs["stopped"] == "finished"
+    assert fit(tiny_lm(), epochs=3, checkpoint=tmp_path).step.tolist() == [5, 10, 15]  # the lock is gone with its run
+
+
+WRITER = """
+import sys
+import test_training as t
+
+def tell(step, loss):
+    print(step, flush=True)
+
+
+epochs, seed, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+t.fit(t.tiny_lm(), epochs=epochs, seed=seed, checkpoint=folder, resume=False, on_step=tell)
+"""
+
+
+def start_writer(folder, seed, epochs=100_000):
+    command = [sys.executable, "-c", WRITER, str(epochs), str(seed), str(folder)]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(runtime.PACKAGE.parent), str(Path(__file__).parent)]),
+        "LMTUTOR_DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",
+    }
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=environment, **pipes)
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_no_lock_and_a_reader_sees_one_runs_save(tmp_path):
+    writer = start_writer(tmp_path, seed=0)
+    while writer.stdout.readline() != "11\n":
+        assert writer.poll() is None, writer.stderr.read()
+    with pytest.raises(training.CheckpointError, match="^Another run is writing here"):
+        fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+    for _ in range(50):  # while it saves after every few steps
+        training.load_weights(tiny_lm(), tmp_path)
+    writer.kill()
+    writer.communicate()
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path, resume=False)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(37, "No locks available"), NotImplementedError("flock"), PermissionError(13, "no")]
+)
+def test_a_folder_that_cannot_be_locked_is_told_and_the_run_goes_on(error, tmp_path, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    model, expected = tiny_lm(), tiny_lm()
+    history = fit(model, epochs=2, checkpoint=tmp_path)
+    assert history.attrs["stopped"] == "finished"
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"The checkpoint folder {tmp_path} could not be locked ({type(error).__name__}")
+    assert line.endswith("): see that no other run writes to it.")
+    fit(expected, epochs=2)
+    assert_same_weights(model, expected, **exactly())
+
+
+def test_load_weights_looks_again_where_a_run_replaces_its_save_meanwhile(tmp_path, monkeypatch):
+    model, loaded = tiny_lm(), TinyLM()
+    fit(tiny_lm(), epochs=1, checkpoint=tmp_path)
+    plain, replaced = checkpoint.read_state, []
+
+    def read_state(save):
+        state = plain(save)
+        if not replaced:
+            replaced.append(save)
+            fit(model, epochs=2, checkpoint=tmp_path)
+        return state
+
+    monkeypatch.setattr(checkpoint, "read_state", read_state)
+    training.load_weights(loaded, tmp_path)
+    assert not replaced[0].exists()
+    assert_same_weights(loaded, model, **exactly())
+
+
+# Interrupts and memory, once more
+
+
+@pytest.mark.parametrize("presses", [1, 2, 5])
+def test_ctrl_c_during_the_save_of_an_interrupt_loses_neither_history_nor_the_save_before(
+    presses, tmp_path, monkeypatch, capsys
+):
+    plain = torch.save
+
+    def slow(*arguments):
+        for _ in range(presses if interrupted else 0):
+            os.kill(os.getpid(), signal.SIGINT)
+        plain(*arguments)
+
+    def on_step(step, loss):
+        if step == 7:
+            interrupted.append(step)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    interrupted, model, expected = [], tiny_lm(), tiny_lm()
+    monkeypatch.setattr(torch, "save", slow)
+    history = fit(model, epochs=100, checkpoint=tmp_path, on_step=on_step)
+    monkeypatch.undo()
+    assert history.attrs["stopped"] == "interrupted"
+    assert history.step.tolist() == [5, 8]
+    assert capsys.readouterr().out == "Interrupted after step 8: the model and the history are kept.\n"
+    fit(expected, steps=8)
+    assert_same_weights(model, expected, **exactly())
+    (save,) = tmp_path.glob("save-*")
+    assert torch.load(save / "training.pt", weights_only=True)["progress"]["step"] == 5
+    assert {path.name for path in tmp_path.iterdir()} == {save.name, ".lock"}
+
+
+class Full(torch.optim.SGD):
+    """Memory runs out within an update, after some of it was made."""
+
+    def __init__(self, parameters, at):
+        super().__init__(parameters, lr=0.5)
+        self.at = at
+
+    def step(self, closure=None):
+        self.at -= 1
+        if self.at == 0:
+            with torch.no_grad():
+                self.param_groups[0]["params"][0].add_(1)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        super().step()
+
+
+def test_out_of_memory_in_the_first_update_leaves_the_weights(tmp_path):
+    model, expected = tiny_lm(), tiny_lm()
+    with pytest.raises(CourseError) as caught:
+        fit(model, epochs=1, optimizer=partial(Full, at=1))
+    assert str(caught.value) == (
+        "Out of memory in the update of step 1, and the model has its weights of before: take a smaller one, or an "
+        "optimizer that keeps less, such as torch.optim.SGD."
+    )
+    assert_same_weights(model, expected, **exactly())
+    with pytest.raises(CourseError, match="in the update of step 3, and the model may have half of it"):
+        fit(model, epochs=1, optimizer=partial(Full, at=3))
+
+
+# Batches with nothing to learn
+
+
+def labelled(first=0):
+    """A loss that knows only the labels of sentences that begin with no token below `first`."""
+
+    def loss(model, batch):
+        labels = batch[:, 1:].masked_fill(batch[:, :1] < first, PADDING)
+        logits = model(batch[:, :-1])
+        return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=PADDING), (labels != PADDING).sum()
+
+    return loss
+
+
+def divided(model, batch):
+    """The same as labelled(6), but with a gradient that is NaN where there is nothing to divide by."""
+    labels = batch[:, 1:].masked_fill(batch[:, :1] < 6, PADDING)
+    known = labels != PADDING
+    each = F.cross_entropy(model(batch[:, :-1]).transpose(1, 2), labels, reduction="none")
+    return (each * known).sum() / known.sum(), int(known.sum())
+
+
+@pytest.mark.parametrize("loss", [labelled(6), divided])
+@pytest.mark.parametrize("batch_size, accumulate", [(1, 1), (1, 4), (2, 2)])
+def test_a_batch_with_nothing_to_learn_is_no_nan(loss, batch_size, accumulate, capsys):
+    """Some of the batches, and of the micro-batches, have no label; one that is none of several changes nothing."""
+    model = tiny_lm()
+    arguments = {"epochs": 3, "optimizer": SGD, "loss": loss}
+    history = fit(model, batch_size=batch_size, accumulate=accumulate, validation=VALIDATION, **arguments)
+    assert history.attrs["stopped"] == "finished"
+    assert capsys.readouterr().out == ""
+    counted = sum(len(sentence) - 1 for sentence in TRAIN if sentence[0] >= 6)
+    assert history.tokens.tolist() == [counted, 2 * counted, 3 * counted]
+    expected = tiny_lm()
+    one = fit(expected, batch_size=batch_size * accumulate, validation=VALIDATION, **arguments)
+    assert_same_weights(model, expected, rtol=1e-5, atol=1e-6)
+    assert history.train_loss.tolist() == pytest.approx(one.train_loss.tolist(), rel=1e-5)
+    with torch.no_grad():
+        mean, _ = labelled(6)(model.eval(), pad(VALIDATION))
+    assert history.validation_loss.iloc[-1] == pytest.approx(mean.item(), rel=1e-5)
+
+
+def test_a_step_with_nothing_to_learn_moves_no_weight_of_sgd_and_shows_no_loss():
+    weights, losses = {}, {}
+
+    def on_step(step, loss):
+        weights[step], losses[step] = model.output.weight.clone(), loss.item()
+
+    model, train = tiny_lm(), [[7, 3, 4], [2, 3, 4], [8, 1, 2]]
+    arguments = {"steps": 3, "batch_size": 1, "shuffle": False, "log_every": 1, "optimizer": SGD, "on_step": on_step}
+    history = fit(model, train=train, loss=labelled(6), **arguments)
+    assert torch.equal(weights[1], weights[2]) and not torch.equal(weights[2], weights[3])
+    assert math.isnan(losses[2]) and math.isfinite(losses[1]) and math.isfinite(losses[3])
+    assert history.tokens.tolist() == [2, 2, 4]
+    assert math.isnan(history.train_loss[1])
+
+
+def test_nothing_to_learn_at_all_is_told_in_one_sentence():
+    with pytest.raises(
+        training.InputError, match="^There was nothing to learn in 5 steps: in every batch the loss was"
+    ):
+        fit(tiny_lm(), epochs=100, loss=labelled(99), log_every=3 * 5 // 3)
+    with pytest.raises(training.InputError, match="^There was nothing to learn in 2 steps: "):
+        fit(tiny_lm(), steps=2, loss=labelled(99))
+
+    def loss(model, batch):
+        return labelled(0 if model.training else 99)(model, batch)
+
+    with pytest.raises(training.InputError, match="^The validation loss is the mean of 0 tokens or examples"):
+        fit(tiny_lm(), epochs=1, loss=loss, validation=VALIDATION)
+
+
 # Several processes, as CONTRIBUTING.md shows them
 
 PAGE = Path(__file__).parents[1].joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -869,6 +1410,38 @@ if PartialState().is_main_process:
                "validation_loss": history.validation_loss.tolist(), "tokens": history.tokens.tolist(),
                "weights": torch.cat([p.flatten() for p in model.parameters()]).tolist()}
     open("result.json", "w").write(json.dumps(numbers))
+"""
+
+
+EMPTY = """
+import json
+import test_training as t
+from accelerate import PartialState
+
+model = t.tiny_lm()
+arguments = {"loss": t.labelled(6), "optimizer": t.SGD, "shuffle": False, "checkpoint": "checkpoint", "train": t.SPARSE}
+history = t.fit(model, epochs=2, batch_size=2, accumulate=2, **arguments)
+try:
+    t.fit(t.tiny_lm(), epochs=1, batch_size=2, loss=t.labelled(99))
+    nothing = None
+except t.training.InputError as error:
+    nothing = str(error)
+if PartialState().is_main_process:
+    weights = [p.flatten().tolist() for p in model.parameters()]
+    numbers = {"tokens": history.tokens.tolist(), "weights": sum(weights, []), "nothing": nothing}
+    open("result.json", "w", encoding="utf-8").write(json.dumps(numbers))
+"""
+SPARSE = [[7, 3, 4], [2, 3, 4], [1, 5], [2, 5, 6], [3, 1], [4, 2], [8, 2, 2], [1, 2, 9], [2, 2], [3, 3], [4, 4]]
+BUSY = """
+import sys
+import test_training as t
+
+try:
+    t.fit(t.tiny_lm(), epochs=1, batch_size=2, checkpoint=sys.argv[1])
+except t.training.CheckpointError as error:
+    assert str(error).startswith("Another run is writing here"), error
+else:
+    raise AssertionError("not refused")
 """
 
 
@@ -919,6 +1492,30 @@ def test_two_machines_give_the_numbers_of_one(tmp_path):
     assert two["validation_loss"] == pytest.approx(one.validation_loss.tolist(), rel=1e-5)
     weights = torch.cat([parameter.flatten() for parameter in model.parameters()])
     torch.testing.assert_close(torch.tensor(two["weights"]), weights.detach(), rtol=1e-4, atol=1e-6)
+
+
+def two_processes():
+    """The page's command for two processes on a CPU, on a port of its own."""
+    return shown(r"`(LMTUTOR_DEVICE=cpu .*? train\.py)`").replace("launch", f"launch --main_process_port {free_port()}")
+
+
+def test_two_processes_with_nothing_to_learn_in_one_of_them_give_the_numbers_of_one(tmp_path):
+    run_script(tmp_path, EMPTY, two_processes())
+    two = json.loads(tmp_path.joinpath("result.json").read_text(encoding="utf-8"))
+    model = tiny_lm()
+    one = fit(model, epochs=2, batch_size=8, loss=labelled(6), optimizer=SGD, shuffle=False, train=SPARSE)
+    assert two["tokens"] == one.tokens.tolist() == [4, 8]
+    weights = torch.cat([parameter.flatten() for parameter in model.parameters()])
+    torch.testing.assert_close(torch.tensor(two["weights"]), weights.detach(), rtol=1e-4, atol=1e-6)
+    assert two["nothing"].startswith("There was nothing to learn in 5 steps")
+
+
+def test_two_processes_of_a_second_run_are_both_refused(tmp_path):
+    def second(done, loss):
+        if done == 1:
+            run_script(tmp_path, BUSY, f"{two_processes()} {tmp_path / 'checkpoint'}")
+
+    fit(tiny_lm(), steps=1, checkpoint=tmp_path / "checkpoint", on_step=second)
 
 
 def by_the_launcher(folder):

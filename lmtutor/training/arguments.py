@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from types import SimpleNamespace
+from typing import Any
 
 from lmtutor.data.text import Vocabulary
 from lmtutor.runtime import CourseError
@@ -13,12 +15,11 @@ class InputError(CourseError, ValueError):
 
 
 def check(options: SimpleNamespace) -> None:
-    """Raise an InputError for the first of fit's arguments that makes no sense."""
+    """Make Python's numbers of NumPy's; raise an InputError for the first of fit's arguments that makes no sense."""
     check_duration(options.epochs, options.steps)
     for name in ("epochs", "steps", "batch_size", "accumulate", "log_every", "patience"):
-        value = getattr(options, name)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if getattr(options, name) is not None:
+            setattr(options, name, whole_number(name, getattr(options, name), at_least=1))
     for name in ("train", "validation"):
         data = getattr(options, name)
         if data is None and name == "validation":
@@ -39,3 +40,19 @@ def check_duration(epochs: int | None, steps: int | None) -> None:
     """Raise an InputError unless exactly one of them is given."""
     if (epochs is None) == (steps is None):
         raise InputError("Give either epochs or steps, and not both.")
+
+
+def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
+    """The value as Python's int, of which NumPy's and torch's whole numbers differ in what they look like.
+
+    Raises:
+        InputError: it is none, or too small.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or (at_least is not None and number < at_least):
+        least = "" if at_least is None else f" of at least {at_least}"
+        raise InputError(f"{name} must be a whole number{least}, not {value!r}.")
+    return number

@@ -1,23 +1,29 @@
 """Checkpoints: the folder in which `lmtutor.training.fit` saves a run, and the weights taken from it.
 
 A checkpoint folder holds one save, such as `save-000007`. The next one is written beside it under a name that does
-not count, and renamed once it is complete and on the disk. There is nothing between before and after a rename; only
-after it the old save goes.
+not count, and renamed once it is complete, read back and on the disk. There is nothing between before and after a
+rename; only after it the old save goes. What bears another name is not ours: it is neither read nor removed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from lmtutor.data.text import Vocabulary
 from lmtutor.runtime import CourseError
+
+Read = TypeVar("Read")
+WEIGHTS, BEST, STATE, UNFINISHED = "model.safetensors", "best.safetensors", "training.pt", "unfinished-save"
 
 
 class CheckpointError(CourseError):
@@ -36,13 +42,17 @@ def load_weights(model: torch.nn.Module, checkpoint: str | Path, vocabulary: Voc
     Raises:
         CheckpointError: there is no checkpoint, or it is damaged, of another model, or of another vocabulary.
     """
-    found = saves(Path(checkpoint))
-    if not found:
+
+    def read(save: Path) -> dict[str, torch.Tensor]:
+        state = read_state(save)
+        if vocabulary is not None:
+            _check_vocabulary(vocabulary, checkpoint, state["made_with"].get("vocabulary"))
+        return weights_for(model, save / (BEST if BEST in state["checksums"] else WEIGHTS), state)
+
+    weights = from_newest(folder_of(checkpoint), read)
+    if weights is None:
         raise CheckpointError(f"There is no checkpoint in {checkpoint}.")
-    if vocabulary is not None:
-        _check_vocabulary(vocabulary, checkpoint, read_state(found[-1])["made_with"].get("vocabulary"))
-    best = found[-1] / "best.safetensors"
-    model.load_state_dict(weights_for(model, best if best.exists() else found[-1] / "model.safetensors"))
+    model.load_state_dict(weights)
 
 
 def _check_vocabulary(vocabulary: Vocabulary, checkpoint: str | Path, known: str | None) -> None:
@@ -59,23 +69,41 @@ def _check_vocabulary(vocabulary: Vocabulary, checkpoint: str | Path, known: str
         )
 
 
+def folder_of(checkpoint: str | Path) -> Path:
+    """The folder that `fit` and `load_weights` mean by `checkpoint`, in which `~` is the home folder."""
+    return Path(checkpoint).expanduser()
+
+
 def write(folder: Path, weights: dict, best: dict | None, state: dict) -> None:
-    """Write the next save into `folder` and remove the one before."""
+    """Write the next save into `folder` and remove the one before.
+
+    Args:
+        folder: is made if it is not there.
+        weights, best: state dicts; the second may be missing.
+        state: all else, of numbers, text, tensors, lists and dicts.
+
+    Raises:
+        OSError, RuntimeError, SafetensorError: it could not be written.
+    """
     from safetensors.torch import save_file
 
-    before, unfinished = saves(folder), folder / "unfinished"
-    number = int(before[-1].name.removeprefix("save-")) + 1 if before else 1
+    before, unfinished = saves(folder), folder / UNFINISHED
     shutil.rmtree(unfinished, ignore_errors=True)
+    checksums = {}
     try:
         unfinished.mkdir(parents=True)
-        for name, tensors in {"model": weights, "best": best}.items():
+        for name, tensors in {WEIGHTS: weights, BEST: best}.items():
             if tensors is not None:  # copied, as safetensors takes no two tensors that share memory (tied weights)
                 tensors = {key: value.to("cpu", copy=True).contiguous() for key, value in tensors.items()}
-                save_file(tensors, unfinished / f"{name}.safetensors")
-        torch.save(state, unfinished / "training.pt")
+                save_file(tensors, unfinished / name)
+                checksums[name] = checksum(unfinished / name)
+        torch.save(plain(state) | {"checksums": checksums}, unfinished / STATE)
+        _read_again(unfinished)
         for file in unfinished.iterdir():
+            if file.name != STATE:
+                shutil.copymode(unfinished / STATE, file)  # safetensors lets nobody but the owner read its files
             _sync(file, os.O_RDWR)
-        os.replace(unfinished, folder / f"save-{number:06d}")
+        os.replace(unfinished, folder / f"save-{_next_number(folder):06d}")
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)  # a full disk gets its room back
         raise
@@ -83,6 +111,39 @@ def write(folder: Path, weights: dict, best: dict | None, state: dict) -> None:
         _sync(folder, os.O_RDONLY)
     for save in before:
         shutil.rmtree(save, ignore_errors=True)
+
+
+def _read_again(save: Path) -> None:
+    try:
+        read_state(save)
+    except CheckpointError as error:
+        raise RuntimeError(
+            "it could not be read again: the optimizer or the schedule holds something else than numbers, text and "
+            "tensors"
+        ) from error
+
+
+def plain(value: Any) -> Any:
+    """The same with Python's own numbers instead of NumPy's, which would be written and not be read again."""
+    import numpy
+
+    if isinstance(value, numpy.generic):
+        return value.item()
+    if isinstance(value, numpy.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {plain(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value)) if type(value) in (list, tuple) else list(map(plain, value))
+    return value
+
+
+def checksum(file: Path) -> str:
+    """SHA-256 of a file."""
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _sync(path: Path, flags: int) -> None:
@@ -94,17 +155,57 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
+def _number(path: Path) -> int:
+    """The number in the name of a save; 0 if it is not exactly such a name."""
+    match = re.fullmatch(r"save-(\d{6,})", path.name, re.ASCII)
+    number = int(match[1]) if match else 0
+    return number if path.name == f"save-{number:06d}" else 0
+
+
+def _next_number(folder: Path) -> int:
+    return 1 + max(map(_number, folder.iterdir()), default=0)
+
+
 def saves(folder: Path) -> list[Path]:
     """The complete saves in `folder`, the newest last."""
-    return sorted(folder.glob("save-*"))
+    return sorted((path for path in folder.glob("save-*") if _number(path) and path.is_dir()), key=_number)
+
+
+def from_newest(folder: Path, read: Callable[[Path], Read]) -> Read | None:
+    """`read(save)` of the newest save, or None if there is none.
+
+    Raises:
+        CheckpointError: from `read`, if the save is still there: a run that goes on meanwhile replaces its saves.
+    """
+    while found := saves(folder):
+        try:
+            return read(found[-1])
+        except CheckpointError:
+            if saves(folder)[-1:] == found[-1:]:
+                raise
+    return None
 
 
 def read_state(save: Path) -> dict[str, Any]:
-    """What a save holds besides weights, as it was given to `write`; or a CheckpointError."""
-    return read_file(save / "training.pt", lambda file: torch.load(file, "cpu", weights_only=True))
+    """What a save holds besides weights, as it was given to `write`; or a CheckpointError.
+
+    `checksums` are those of the files with weights; `made_with` and `progress` are dicts.
+    """
+
+    def read(file: Path) -> dict[str, Any]:
+        with zipfile.ZipFile(file) as parts:  # torch.load does not compare their checksums
+            if damaged := parts.testzip():
+                raise ValueError(f"{damaged} has another checksum")
+        state = torch.load(file, "cpu", weights_only=True)
+        for name in ("made_with", "progress", "checksums"):
+            if not isinstance(state, dict) or not isinstance(state.get(name), dict):
+                raise ValueError(f"it has no {name}")
+        return state
+
+    return read_file(save / STATE, read)
 
 
-def read_file(file: Path, read: Callable[[Path], Any]) -> Any:
+def read_file(file: Path, read: Callable[[Path], Read]) -> Read:
     """`read(file)`, or a CheckpointError that names the file."""
     try:
         return read(file)
@@ -114,11 +215,23 @@ def read_file(file: Path, read: Callable[[Path], Any]) -> Any:
         ) from error
 
 
-def weights_for(model: torch.nn.Module, file: Path) -> dict[str, torch.Tensor]:
-    """The weights in `file`, or a CheckpointError that names the first one that does not fit `model`."""
+def weights_for(model: torch.nn.Module, file: Path, state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights in a file of a save, or a CheckpointError that names the first one that does not fit `model`.
+
+    Args:
+        model: which the weights are for.
+        file: of the save.
+        state: of the save.
+    """
     from safetensors.torch import load_file
 
-    saved, own = read_file(file, load_file), model.state_dict()
+    def read(file: Path) -> dict[str, torch.Tensor]:
+        weights = load_file(file)
+        if checksum(file) != state["checksums"].get(file.name):
+            raise ValueError("it has another checksum than when it was saved")
+        return weights
+
+    saved, own = read_file(file, read), model.state_dict()
     for name in [*own, *saved]:
         if name not in saved:
             misfit = f"{name!r} of this model is missing there"

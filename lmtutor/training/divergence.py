@@ -16,6 +16,12 @@ class Diverged(Exception):
     """A loss or a gradient is not finite."""
 
 
+def told(diverged: Diverged, steps: int, best: bool) -> str:
+    """The sentence on a run that ends so after `steps` steps, with or without `best` weights by validation."""
+    kept = "the weights with the best validation loss" if best else "its last good weights"
+    return f"Stopped at step {steps + 1}: {diverged}, and the model has {kept}; a lower learning rate may help."
+
+
 class Readings:
     """Sums over steps that stay on the device until they are read, and weights as of the last reading.
 

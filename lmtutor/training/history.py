@@ -51,8 +51,12 @@ class Progress:
 
     def so_far(self) -> str:
         """Loss and speed of the row under way, for the bar."""
-        loss, speed = self.row_loss / max(self.row_tokens, 1), self.row_tokens / self.row_seconds
-        return f"loss {loss:.3f}, {speed:,.0f} tokens/s"
+        return f"loss {self.row_mean:.3f}, {self.row_tokens / self.row_seconds:,.0f} tokens/s"
+
+    @property
+    def row_mean(self) -> float:
+        """Mean loss over the tokens of the row under way; NaN if there are none."""
+        return self.row_loss / self.row_tokens if self.row_tokens else math.nan
 
     @property
     def last_row_step(self) -> int:
@@ -64,7 +68,7 @@ class Progress:
         values = [
             self.step,
             self.step / steps_per_epoch,
-            self.row_loss / max(self.row_tokens, 1),
+            self.row_mean,
             validation_loss,
             self.tokens,
             self.row_tokens / max(self.row_seconds, 1e-9),

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
+
+
+class Interrupt:
+    """Counts how often Ctrl-C was pressed.
+
+    The first time is only counted, so that the loop ends after the step under way; from the second on it raises
+    KeyboardInterrupt. `may_raise` limits how often yet: while a run ends, a broken-off save must not cost the history.
+    """
+
+    def __init__(self):
+        self.presses, self.may_raise = 0, math.inf
+
+    def press(self, *_) -> None:
+        """What the signal does."""
+        self.presses += 1
+        if self.presses > 1 and self.may_raise > 0:
+            self.may_raise -= 1
+            raise KeyboardInterrupt
 
 
 @contextmanager
-def deferred_interrupt() -> Iterator[SimpleNamespace]:
-    """Ctrl-C only counts in `.presses`, so that it cannot tear an update apart; from the second on it raises."""
-    interrupt = SimpleNamespace(presses=0)
-
-    def press(*_) -> None:
-        interrupt.presses += 1
-        if interrupt.presses > 1:
-            raise KeyboardInterrupt
-
+def deferred_interrupt() -> Iterator[Interrupt]:
+    """An Interrupt that gets Ctrl-C meanwhile."""
+    interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
         yield interrupt
         return
-    previous = signal.signal(signal.SIGINT, press)
+    previous = signal.signal(signal.SIGINT, interrupt.press)
     try:
         yield interrupt
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lmtutor import runtime
+from lmtutor.training.settings import optimizer_settings
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -26,7 +28,7 @@ class Learner:
     """
 
     def __init__(self, options: SimpleNamespace, accelerator: Accelerator, total_steps: int):
-        self.accelerator = accelerator
+        self.options, self.accelerator = options, accelerator
         self.device, self.rank, self.processes = (
             accelerator.device, accelerator.process_index, accelerator.num_processes,
         )  # fmt: skip
@@ -34,11 +36,29 @@ class Learner:
         self.module = accelerator.unwrap_model(self.model)  # without the part that exchanges gradients
         self.parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         optimizer = (options.optimizer or _adamw)(self.parameters)
-        self.optimizer_name = type(optimizer).__name__
+        self.optimizer_settings = optimizer_settings(optimizer)  # before a schedule changes them
         # Accelerate would advance the schedule once for each process; here it counts updates.
         self.scheduler = options.scheduler(optimizer, total_steps) if options.scheduler else None
         # Without loss scaling Accelerate's optimizer adds only time (a search for a package with each step).
         self.optimizer = accelerator.prepare_optimizer(optimizer) if accelerator.scaler else optimizer
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The optimizer's groups of parameters, with their learning rates."""
+        return self.optimizer.param_groups
+
+    def advance_schedule(self, updates: int) -> None:
+        """Let the schedule go on as after so many updates."""
+        _advance(self.scheduler, updates)
+
+    def rates(self, total_steps: int, updates: int) -> list[float]:
+        """Learning rates of a run of that length: before any update, after the first, ..., after `updates`."""
+        optimizer = (self.options.optimizer or _adamw)(self.parameters)
+        scheduler = self.options.scheduler(optimizer, total_steps)
+        found = [optimizer.param_groups[0]["lr"]]
+        for _ in range(updates):
+            _advance(scheduler, 1)
+            found.append(optimizer.param_groups[0]["lr"])
+        return list(map(float, found))
 
     def over_processes(self, numbers: torch.Tensor) -> torch.Tensor:
         """The sum of every process's `numbers`."""
@@ -50,7 +70,7 @@ class Learner:
         return {name: part for name, part in parts.items() if part is not None}
 
 
-def make_accelerator(log_with: Any, checkpoint: str | Path | None) -> Accelerator:
+def make_accelerator(log_with: Any, folder: Path | None) -> Accelerator:
     """An Accelerator for the runtime's device and precision."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -67,7 +87,7 @@ def make_accelerator(log_with: Any, checkpoint: str | Path | None) -> Accelerato
         # `fit` weighs micro-batches itself; a number set by `accelerate launch` would divide a second time.
         gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1, sync_with_dataloader=False),
         log_with=log_with,
-        project_dir=(Path(checkpoint).parent if checkpoint else "runs") if log_with else None,
+        project_dir=(folder.parent if folder else "runs") if log_with else None,
     )
     if settings.precision == "fp16" and settings.device.type == "cpu":  # Accelerate does so on GPUs only
         accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu")
@@ -93,6 +113,13 @@ def take_off(model: torch.nn.Module, forward: Any) -> None:
         vars(model).pop(name, None)
     if forward is not None:
         model.forward = forward
+
+
+def _advance(scheduler: Any, updates: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the schedule of an optimizer that has not made these updates
+        for _ in range(updates):
+            scheduler.step()
 
 
 def _adamw(parameters: list) -> torch.optim.Optimizer:

@@ -22,8 +22,8 @@ from lmtutor.training.randomness import reseed
 class Losses:
     """Losses of a model by fit's `collate` and `loss`."""
 
-    def __init__(self, options: SimpleNamespace, learner: Learner, progress: Progress):
-        self.options, self.learner, self.progress = options, learner, progress
+    def __init__(self, options: SimpleNamespace, learner: Learner, progress: Progress, total_steps: int):
+        self.options, self.learner, self.progress, self.total_steps = options, learner, progress, total_steps
 
     def batch(self, data: Any, indices: list[int]) -> Any:
         """The examples at `indices`, collated and on the device."""
@@ -39,10 +39,11 @@ class Losses:
         with self._blamed():
             with self.learner.accelerator.autocast():  # for a loss that takes parts of the model, or has parts itself
                 mean, count = self.options.loss(model, batch)
+            known = count if not isinstance(count, torch.Tensor) or count.device.type == "cpu" else None
             count = torch.as_tensor(count).to(self.learner.device, torch.float32, **self._free())
             if mean.dim() > 1 or mean.shape != count.shape:
                 raise ValueError("the loss is not a scalar")
-            return mean.float().reshape(-1), count.reshape(-1)
+            return self._or_zero(mean.float().reshape(-1), count.reshape(-1), known), count.reshape(-1)
 
     def _free(self) -> dict[str, bool]:
         # Copies to a GPU that do not block spare the program a wait for all that the GPU has still to do.
@@ -57,6 +58,24 @@ class Losses:
             if isinstance(error, CourseError) or is_out_of_memory(error):
                 raise
             raise InputError(_blame(error, self.progress.step + 1)) from error
+
+    def _or_zero(self, mean: torch.Tensor, count: torch.Tensor, known: Any) -> torch.Tensor:
+        """The mean loss [parts], or 0 with a gradient of 0 where it is a mean of nothing, which PyTorch calls NaN.
+
+        `known` is the count, if that can be asked for without waiting for a device.
+        """
+        if known is not None and not torch.as_tensor(known).any():
+            return sum((0 * parameter).sum() for parameter in self.learner.parameters).float() + torch.zeros_like(count)
+        return torch.where(count > 0, mean, 0.0)
+
+    def check_tokens(self, steps_per_epoch: int) -> None:
+        """Raise an InputError if in an epoch, or in the run as far as it goes, nothing was to be learned."""
+        p = self.progress
+        if p.tokens == 0 and p.step >= min(steps_per_epoch, self.total_steps):
+            raise InputError(
+                f"There was nothing to learn in {p.step} steps: in every batch the loss was the mean of 0 tokens or "
+                f"examples. Look at the labels that collate makes."
+            )
 
     @torch.no_grad()
     def of_validation(self) -> float:
@@ -74,6 +93,11 @@ class Losses:
         finally:
             learner.module.train()
         losses, counts = learner.over_processes(sums)
+        if not counts.any():
+            raise InputError(
+                "The validation loss is the mean of 0 tokens or examples. Look at the labels that collate makes of "
+                "validation."
+            )
         return float((losses / counts.clamp(min=1)).sum())
 
 

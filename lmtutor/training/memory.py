@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
+
+import torch
 
 from lmtutor.runtime import CourseError
 from lmtutor.training.history import Progress
@@ -52,9 +55,37 @@ def halving(
         )
 
 
+@contextmanager
+def or_as_before(module: torch.nn.Module, steps: int, *, first: bool) -> Iterator[None]:
+    """An update; if memory runs out in the first one, in which the optimizer takes its own, the weights stay.
+
+    Args:
+        module: whose weights.
+        steps: done before.
+        first: whether it is the first update; later ones keep no copy.
+
+    Raises:
+        CourseError: memory has run out. To take fewer examples at once would not help, as they are no longer there.
+    """
+    before = None
+    try:
+        if first:
+            before = {name: value.to("cpu", copy=True) for name, value in module.state_dict().items()}
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if before:
+            module.load_state_dict(before)
+        kept = "has its weights of before" if before else "may have half of it"
+        raise CourseError(
+            f"Out of memory in the update of step {steps + 1}, and the model {kept}: take a smaller one, or an "
+            f"optimizer that keeps less, such as torch.optim.SGD."
+        ) from error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, the computer's or a GPU's, does not suffice."""
-    import torch
     from accelerate.utils.memory import should_reduce_batch_size
 
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or should_reduce_batch_size(error)

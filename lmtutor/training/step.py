@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import torch
 
 from lmtutor.training.history import Progress
+from lmtutor.training.interrupt import Interrupt
 from lmtutor.training.learner import Learner
 from lmtutor.training.losses import Losses
+from lmtutor.training.memory import or_as_before
 from lmtutor.training.order import Order
 from lmtutor.training.randomness import reseed
 
@@ -24,10 +26,11 @@ class Step:
         order: Order,
         losses: Losses,
         progress: Progress,
-        interrupt: SimpleNamespace,
+        interrupt: Interrupt,
     ):
         self.options, self.learner, self.order, self.losses = options, learner, order, losses
         self.progress, self.interrupt = progress, interrupt
+        self._updated = False
 
     def gradients(self) -> torch.Tensor:
         """Leave in the parameters the gradient of the mean loss over all tokens of the step's effective batch.
@@ -63,7 +66,7 @@ class Step:
         stop = torch.full_like(count, self.interrupt.presses)
         losses, counts, stops = learner.over_processes(torch.stack([sum(losses), sum(counts), stop]))
         if len(unit) == 1 and len(indices) > learner.processes * size:  # some process has more than one micro-batch
-            factor = unit / counts
+            factor = unit / torch.where(counts > 0, counts, 1)  # 0: nothing to learn in any of them
             for parameter in learner.parameters:
                 if parameter.grad is not None:
                     parameter.grad *= factor
@@ -98,7 +101,9 @@ class Step:
         """Change the weights, and advance the schedule."""
         learner = self.learner
         self.progress.learning_rate = learner.optimizer.param_groups[0]["lr"]
-        learner.optimizer.step()
+        with or_as_before(learner.module, self.progress.step, first=not self._updated):
+            learner.optimizer.step()
+        self._updated = True
         if learner.scheduler and not learner.accelerator.optimizer_step_was_skipped:
             learner.scheduler.step()
         self.progress.step += 1

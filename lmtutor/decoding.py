@@ -14,7 +14,7 @@ import torch
 from lmtutor.data.text import END, START, Vocabulary
 from lmtutor.models import finite
 from lmtutor.models.cache import Cache
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 # The ids that came since the last step [batch, new], and what was read before -> logits of the next token
 # [batch, vocab]; for example `functools.partial(gpt.step, model)`.
@@ -52,7 +52,7 @@ def sample(
     """
     _check_temperature(temperature)
     generator = np.random.default_rng(seed)
-    history = list(history)
+    history = list(several(history, "words"))
     drawn: list[str] = []
     for _ in range(max_tokens):
         p = next_distribution(history).copy()  # [vocabulary]
@@ -306,7 +306,7 @@ def beam_search(
 def join(tokens: Sequence[str]) -> str:
     """Tokens back to readable text: no blank before marks that close, none after marks that open."""
     text, glue, inside_quotes = "", "", False
-    for token in tokens:
+    for token in several(tokens, "tokens"):
         closes = token in ".,!?;:)]" or (token == '"' and inside_quotes)
         opens = token in "([" or (token == '"' and not inside_quotes)
         text += token if closes else glue + token

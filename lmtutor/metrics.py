@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 
 def cross_entropy(probabilities: Sequence[float] | np.ndarray) -> float:
@@ -173,7 +173,7 @@ def answer_scores(predicted: str, answers: Sequence[str]) -> tuple[float, float]
     """
     exact, best = 0.0, 0.0
     said = normalise_answer(predicted)
-    for right in list(filter(None, map(normalise_answer, answers))) or [""]:
+    for right in list(filter(None, map(normalise_answer, several(answers, "answers")))) or [""]:
         common = sum((Counter(said.split()) & Counter(right.split())).values())
         f1 = precision_recall_f1(common, len(said.split()), len(right.split()))[2]
         exact = max(exact, float(said == right))

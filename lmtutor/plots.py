@@ -14,6 +14,8 @@ from matplotlib.axis import Axis
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter
 
+from lmtutor.runtime import several
+
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # Of these fonts, which hold Chinese among others, those that the machine has are asked for what DejaVu Sans lacks.
@@ -145,7 +147,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str], ax: Axes | None = None) 
     """A confusion matrix: rows are the truth, columns what the classifier said; darker is a larger share of the row."""
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    size = 1.6 + 0.62 * len(names)
+    size = 1.6 + 0.62 * len(several(names, "names"))
     ax = new_axes(ax, figsize=(size + 0.8, size))
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(matrix):

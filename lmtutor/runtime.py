@@ -8,6 +8,7 @@ import random
 import sys
 import time
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -184,6 +185,18 @@ def choose(value: str, known: tuple[str, ...] | list[str], what: str) -> str:
     near = get_close_matches(str(value), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}."
     raise CourseError(f"{what} {value!r} is not known; {hint}")
+
+
+def several(values: Sequence, what: str) -> Sequence:
+    """`values`, unless they are one string, whose letters would be taken for them; `what` names them, such as "texts".
+
+    Raises:
+        CourseError: they are one string, or None.
+    """
+    if isinstance(values, str | bytes) or values is None:
+        one = "nothing" if values is None else "one string"
+        raise CourseError(f"A list of {what} is wanted, not {one}: write [{what.partition(' ')[0].removesuffix('s')}].")
+    return values
 
 
 def _from_environment(chapter: str | None, seed: int) -> Runtime:

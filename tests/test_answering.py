@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from lmtutor import answering, extraction, metrics, pretrained
+from lmtutor.data.text import wordpiece
 from lmtutor.models import bert, tagger
 from lmtutor.runtime import CourseError
 
@@ -270,3 +271,32 @@ def test_names_are_exchanged_everywhere_and_stay_where_they_are_said_to_be():
     assert [e["type"] for e in moved] == [kind for _, kind in names]
     for a, b in zip(entities, moved, strict=True):  # nothing else has changed
         assert text[a["end"] : a["end"] + 1] == new[b["end"] : b["end"] + 1]
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\ufeff", "\u00ad", "\u0301"])
+@pytest.mark.parametrize("answer", ["{sign}swift", "swift{sign}", "{sign}swift{sign}"])
+@pytest.mark.parametrize("before", ["", "the bay the bay ", "the " * 9])
+def test_an_answer_with_an_invisible_sign_at_its_end_is_found(sign, answer, before):
+    """Else a model would learn that such questions have no answer."""
+    tokenizer = wordpiece(["the swift sank in the bay ?"] * 3, 80, 14)
+    answer = answer.format(sign=sign)
+    context = f"{before}{answer} sank in the bay in the bay"
+    read = answering.windows(tokenizer, "the ?", context, stride=3)
+    found = [window.locate(len(before), len(before) + len(answer)) for window in read]
+    swift = [w.input_ids.index(id) if (id := tokenizer.vocab["swift"]) in w.input_ids else None for w in read]
+    assert found == [(i, i) if i else answering.NO_ANSWER for i in swift] and any(swift)
+
+
+@pytest.mark.parametrize("context", ["", " \n", "\u200b", "\u200b \ufeff\u00ad"])
+def test_a_context_without_a_piece_is_told(context):
+    tokenizer = wordpiece(["the swift sank ?"] * 3, 80, 16)
+    with pytest.raises(CourseError, match="The text is empty, or holds nothing that can be seen"):
+        answering.windows(tokenizer, "the ?", context, stride=2)
+
+
+@pytest.mark.parametrize("typed", ["[SEP]", "[CLS]", "[PAD]"])
+def test_a_special_token_typed_in_question_or_text_is_text(typed):
+    tokenizer = wordpiece(["the swift sank ? [ sep cls pad ]"] * 3, 90, 32)
+    (window,) = answering.windows(tokenizer, f"the {typed} ?", f"the {typed} sank", stride=2)
+    special = [tokenizer.sep_token_id, tokenizer.cls_token_id, tokenizer.pad_token_id]
+    assert sorted(i for i in window.input_ids if i in special) == sorted([special[1], special[0], special[0]])

@@ -300,7 +300,7 @@ def test_a_long_text_gets_the_mean_of_its_windows(tokenizer):
     np.testing.assert_allclose(said.sum(1), 1)
 
 
-@pytest.mark.parametrize("texts", ["one text", []])
-def test_predict_wants_a_list(tokenizer, texts):
-    with pytest.raises(CourseError, match="wants a list"):
+@pytest.mark.parametrize(("texts", "said"), [("one text", "A list of texts is wanted"), ([], "wants a list")])
+def test_predict_wants_a_list(tokenizer, texts, said):
+    with pytest.raises(CourseError, match=said):
         finetuning.predict(small(tokenizer), tokenizer, texts)

@@ -379,3 +379,31 @@ def test_modified_kneser_ney_on_wikitext2(realdata, monkeypatch):
     assert len(p) == 245_569
     stored = results.table("ngram_wikitext2")
     assert metrics.perplexity(p) == pytest.approx(stored.loc[5, "modified Kneser-Ney, test"], abs=0.06)
+
+
+@pytest.mark.parametrize("order", [4, 9])
+def test_an_order_longer_than_every_sentence_is_told(order):
+    with pytest.raises(
+        CourseError, match=f"No sentence is long enough for n-grams of order {order}.*longest has 3 tok"
+    ):
+        ngram.NgramCounts([["a"], []], order)
+    assert ngram.NgramCounts([["a"], []], 3).num_grams() == [3, 3, 1]  # <s> </s>, <s> a and a </s>
+
+
+@pytest.mark.parametrize("word", ["New York", "a\tb", "a\nb", "a\rb", "a\x0bb", "a\x0cb", "a\0b", ""])
+def test_words_that_an_arpa_file_cannot_hold_are_told_and_nothing_is_written(tmp_path, word):
+    model = ngram.KneserNey(ngram.NgramCounts([["the", word]], 2))
+    with pytest.raises(CourseError, match=r"^The word '.*' cannot stand in an ARPA file"):
+        ngram.write_arpa(model, tmp_path / "model.arpa")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("word", ["a\u00a0b", "\u3000", "a\u2028b", "a\u0085b", "\u200b", "é", "\x1c"])
+def test_kenlm_reads_words_with_blanks_that_are_none_to_it(tmp_path, word):
+    kenlm = pytest.importorskip("kenlm")
+    model = ngram.KneserNey(ngram.NgramCounts([["the", word], ["a", "the"]], 2))
+    theirs = kenlm.Model(str(ngram.write_arpa(model, tmp_path / "model.arpa")))
+    state, after = kenlm.State(), kenlm.State()
+    theirs.NullContextWrite(state)
+    p = 10 ** theirs.BaseScore(state, word, after)
+    assert p == pytest.approx(model.next_distribution([])[model.vocabulary.ids[word]], rel=1e-4)

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, BertConfig, BertForQuestionAnswering, Be
 
 from lmtutor import extraction, metrics, pretrained, tagging, training
 from lmtutor.data.batches import IGNORED, pad
+from lmtutor.data.text import wordpiece
 from lmtutor.models import bert, tagger
 from lmtutor.runtime import CourseError
 from lmtutor.tasks.tagging import Span
@@ -342,3 +343,51 @@ def test_texts_without_a_label_or_a_pair_teach_nothing_and_disturb_nothing():
     )
     with pytest.raises(training.InputError, match="^There was nothing to learn in 6 steps"):
         training.fit_by_length(model, [3, 2, 3], nothing, tagger.loss, **one_by_one)
+
+
+# --- what cannot be seen ----------------------------------------------------------------------------------------------
+
+INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u0301", "\u200d\u2060", "\x07"]
+
+
+@pytest.mark.parametrize("sign", INVISIBLE)
+@pytest.mark.parametrize("where", ["{sign}swift", "sw{sign}ift", "swift{sign}"])
+def test_a_word_with_an_invisible_sign_keeps_its_label_and_is_tagged(sign, where):
+    """The tokenizer leaves the sign out, so the word's first piece begins behind it."""
+    tokenizer = wordpiece(["the swift sank in the bay"] * 3, 80, 16)
+    words = ["the", where.format(sign=sign), "sank"]
+    read, offsets, places = extraction.encode_words(tokenizer, [" ".join(words)], [words])
+    assert tokenizer.convert_ids_to_tokens(read[0])[1:-1] == ["the", "swift", "sank"]
+    assert tagging.first_pieces(offsets[0], places[0]) == [1, 2, 3]
+    assert tagging.label_pieces(offsets[0], places[0], [0, 1, 2]) == [IGNORED, 0, 1, 2, IGNORED]
+
+    class Always(torch.nn.Module):
+        labels = ("O", "B-SHIP")
+
+    model = Always()
+    scores = np.array([[9, 0], [9, 0], [0, 9], [9, 0], [9, 0]], dtype=np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tagger, "logits", lambda *arguments: [scores])
+        assert extraction.predict_tags(model, read, offsets, places) == [["O", "B-SHIP", "O"]]
+
+
+@pytest.mark.parametrize("sign", INVISIBLE)
+def test_a_word_that_is_all_invisible_has_no_piece(sign):
+    tokenizer = wordpiece(["the swift sank in the bay"] * 3, 80, 16)
+    _, offsets, places = extraction.encode_words(tokenizer, [f"the {sign} sank"], [["the", sign, "sank"]])
+    assert tagging.first_pieces(offsets[0], places[0]) == [1, None, 2]
+    with pytest.raises(CourseError, match="characters 4 to 5 of a text holds nothing visible"):
+        extraction.encode_pairs(tokenizer, [f"the {sign} sank"], [[(Span(0, 3, "X"), Span(4, 5, "X"))]])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), min_size=1, max_size=8), st.data())
+@settings(deadline=None)
+def test_first_pieces_are_those_found_by_looking_at_all(gaps, data):
+    places, at = [], 0
+    for gap, length in gaps:
+        places.append((at + gap, at + gap + length))
+        at += gap + length
+    cuts = sorted(data.draw(st.sets(st.integers(0, at), min_size=2)))
+    offsets = [(0, 0), *itertools.pairwise(cuts), (0, 0)]
+    slow = [next((i for i, (a, b) in enumerate(offsets) if b > a and start <= a < end), None) for start, end in places]
+    assert tagging.first_pieces(offsets, places) == slow

@@ -1,13 +1,25 @@
 """Sentences, words and vocabularies."""
 
+import importlib
+import inspect
 import json
+import pkgutil
+import random
+import re
 
+import numpy as np
 import pytest
+from complaints import complaint
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lmtutor
+from lmtutor import decoding, metrics, plots
+from lmtutor.data import text
 from lmtutor.data.text import END, START, UNKNOWN, Vocabulary, sentences, split_sentences, wordpiece, words
+from lmtutor.models import bert, ngram, recurrent, tagger
 from lmtutor.runtime import CourseError
+from lmtutor.tasks import extraction, finetuning, pretraining, summaries, tagging
 
 # Texts with what takes sentences apart: marks, quotes, brackets, line breaks, also the odd ones of Unicode.
 any_text = st.text() | st.text(alphabet="aB1 .!?\"')([\n\r\t'é中\u0085\u2028\u00a0_-<>", max_size=60)
@@ -248,3 +260,167 @@ def test_wordpiece_puts_bert_s_special_tokens_around_pieces_in_lower_case():
     assert pair["token_type_ids"][0] == 0 and pair["token_type_ids"][-1] == 1
     assert len(tokenizer("the ferry was late the ferry was late", truncation=True)["input_ids"]) == 6
     assert "[UNK]" in tokenizer.tokenize("渡")
+
+
+# --- one string where a list is wanted, and strings that are none -----------------------------------------------------
+
+SENTENCES = [["the", "sea"], ["the", "tide"]]
+COUNTS = ngram.NgramCounts(SENTENCES, 2)
+KNOWN = COUNTS.vocabulary
+MODEL = ngram.AddK(COUNTS)
+RNG = random.Random(0)
+SMALL = bert.Bert(9, hidden_size=4, num_heads=1, num_layers=1, max_length=8)
+
+# Every public function with a parameter that is a list of strings, or of lists of strings: what to call with a string.
+WANT_A_LIST = {
+    "data.text.checked_texts texts": text.checked_texts,
+    "data.text.checked_sentences sentences": lambda one: list(text.checked_sentences(one)),
+    "data.text.sentences texts": sentences,
+    "data.text.Vocabulary sentences": Vocabulary,
+    "data.text.Vocabulary.encode words": KNOWN.encode,
+    "data.text.Vocabulary.unknown_share sentences": KNOWN.unknown_share,
+    "data.text.stream sentences": lambda one: text.stream(one, KNOWN),
+    "data.text.byte_level_bpe texts": lambda one: text.byte_level_bpe(one, 300),
+    "data.text.byte_level_bpe special_tokens": lambda one: text.byte_level_bpe(["the sea"], 300, one),
+    "data.text.wordpiece texts": lambda one: wordpiece(one, 90, 9),
+    "data.text.label_ids labels": text.label_ids,
+    "models.ngram.NgramCounts sentences": lambda one: ngram.NgramCounts(one, 2),
+    "models.ngram.NgramCounts.encode sentences": COUNTS.encode,
+    "models.ngram.NgramModel.probabilities sentences": MODEL.probabilities,
+    "models.ngram.NgramModel.next_distribution history": MODEL.next_distribution,
+    "models.ngram.Interpolated.fit_weights held_out": ngram.Interpolated(COUNTS, [0.2, 0.3, 0.5]).fit_weights,
+    "models.recurrent.probabilities sentences": lambda one: recurrent.probabilities(None, one, KNOWN, carry=False),
+    "models.bert.BertClassifier labels": lambda one: bert.BertClassifier(SMALL, one),
+    "models.tagger.BertTagger labels": lambda one: tagger.BertTagger(SMALL, one),
+    "models.tagger.load labels": lambda one: tagger.load("nowhere", one),
+    "models.tagger.LSTMTagger labels": lambda one: tagger.LSTMTagger(9, one),
+    "models.tagger.RelationClassifier labels": lambda one: tagger.RelationClassifier(SMALL, one),
+    "decoding.sample history": lambda one: decoding.sample(MODEL.next_distribution, KNOWN, one),
+    "decoding.join tokens": decoding.join,
+    "metrics.answer_scores answers": lambda one: metrics.answer_scores("the sea", one),
+    "plots.confusion names": lambda one: plots.confusion(np.eye(7), one),
+    "tasks.finetuning.encode texts": lambda one: finetuning.encode(TOKENIZER(), one),
+    "tasks.finetuning.predict texts": lambda one: finetuning.predict(None, TOKENIZER(), one),
+    "tasks.pretraining.encode texts": lambda one: pretraining.encode(TOKENIZER(), one),
+    "tasks.summaries.similarity sentences": summaries.similarity,
+    "tasks.summaries.text_rank sentences": summaries.text_rank,
+    "tasks.summaries.extract sentences": lambda one: summaries.extract(one, range(7), 1),
+    "tasks.extraction.encode_words texts": lambda one: extraction.encode_words(TOKENIZER(), one, [["a"]]),
+    "tasks.extraction.encode_words words": lambda one: extraction.encode_words(TOKENIZER(), ["the sea"], [one]),
+    "tasks.extraction.encode_pairs texts": lambda one: extraction.encode_pairs(TOKENIZER(), one, [[]]),
+    "tasks.extraction.exchange_names questions": lambda one: extraction.exchange_names("a", [], one, ["B"], RNG),
+    "tasks.extraction.exchange_names names": lambda one: extraction.exchange_names("a", [], ["b"], one, RNG),
+    "tasks.tagging.spans_of tags": tagging.spans_of,
+    "tasks.tagging.best_legal tags": lambda one: tagging.best_legal(np.zeros((2, 7)), one),
+    "tasks.tagging.places_of words": lambda one: tagging.places_of("the sea", one),
+    "tasks.tagging.entity_scores truth": lambda one: tagging.entity_scores([one], [["O"] * 7]),
+    "tasks.tagging.entity_scores predicted": lambda one: tagging.entity_scores([["O"] * 7], [one]),
+}  # fmt: skip
+NOT_OURS = ("course.", "exercises.")  # what the command line hands on, and what a learner's answer is given
+
+
+def TOKENIZER():
+    return wordpiece(["the sea", "the tide"] * 3, 60, 16)
+
+
+def test_the_list_above_names_every_function_that_wants_a_list_of_strings():
+    found = set()
+    for module in pkgutil.walk_packages(lmtutor.__path__, "lmtutor."):
+        place = module.name.removeprefix("lmtutor.")
+        if place.startswith(NOT_OURS) or module.ispkg:
+            continue
+        things = [thing for thing in vars(importlib.import_module(module.name)).items() if not thing[0].startswith("_")]
+        for name, thing in things:
+            if getattr(thing, "__module__", None) != module.name:
+                continue
+            methods = (
+                [m for m in vars(thing).items() if m[0][0] != "_" or m[0] == "__init__"]
+                if inspect.isclass(thing)
+                else []
+            )
+            for path, function in [(name, thing)] if not methods else [(f"{name}.{m}", f) for m, f in methods]:
+                if inspect.isfunction(function):
+                    for parameter, kind in function.__annotations__.items():
+                        if parameter != "return" and re.search(r"(Sequence|Iterable|list)\[(\w+\[)?str\]", str(kind)):
+                            found.add(f"{place}.{path.removesuffix('.__init__')} {parameter}")
+    # The first is a function that takes words; the last names what the caller itself chose.
+    assert found - set(WANT_A_LIST) == {"decoding.sample next_distribution", "runtime.choose known"}
+
+
+@pytest.mark.parametrize("name", WANT_A_LIST)
+def test_one_string_where_a_list_is_wanted_is_told_and_not_taken_apart(name):
+    assert re.search(
+        r"list of [\w ()]+ is wanted, not one string: write \[\w+\]", complaint(WANT_A_LIST[name], "the sea")
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in WANT_A_LIST if re.search(r"sentences$|held_out$", name) and "summaries" not in name]
+)
+def test_a_sentence_that_is_one_string_is_told_with_its_number(name):
+    said = complaint(WANT_A_LIST[name], [["the", "sea"], "the tide"])
+    assert said.startswith("Sentence 2 is one string instead of a list of words")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in WANT_A_LIST if re.search(r"(bpe|piece|code|predict|_words|_pairs) texts$", name)]
+)
+@pytest.mark.parametrize(
+    ("bad", "said"), [("the \ud800 sea", "half a character (U+D800 alone)"), (None, "NoneType"), (3, "int")]
+)
+def test_texts_that_no_tokenizer_can_read_are_told_with_their_number(name, bad, said):
+    told = complaint(WANT_A_LIST[name], ["the sea", bad])
+    assert told.startswith("Text 2 ") and said in told
+
+
+def test_a_vocabulary_with_half_a_character_is_not_written(tmp_path):
+    vocabulary = Vocabulary([["a", "\udc00"]])
+    assert "half a character" in complaint(vocabulary.save, tmp_path / "words.json") and not list(tmp_path.iterdir())
+
+
+def test_a_vocabulary_of_too_many_brackets_is_told(tmp_path):
+    (tmp_path / "words.json").write_text("[" * 100_000, encoding="utf-8")
+    assert "is not JSON" in complaint(Vocabulary.load, tmp_path / "words.json")
+
+
+# --- special tokens that somebody typed -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", [START, END])
+@pytest.mark.parametrize(
+    "read", [lambda s: ngram.NgramCounts(s, 2), MODEL.probabilities, lambda s: text.stream(s, KNOWN)]
+)
+def test_marks_of_a_sentence_s_ends_in_the_text_are_told_with_their_sentence(read, mark):
+    """They would count as ends that cost nothing: every model would look better."""
+    said = complaint(read, [["the", "sea"], [], ["the", mark, "tide"], [mark]])
+    assert said.startswith(f"Sentence 3 holds {mark!r} as a word")
+
+
+def test_unk_in_the_text_is_an_unknown_word_as_the_published_corpora_have_it():
+    assert ngram.NgramCounts([["the", UNKNOWN], [UNKNOWN]], 2).count(UNKNOWN) == 2
+    assert text.stream([["the", UNKNOWN]], KNOWN) == [2, KNOWN.ids["the"], 0, 2]
+
+
+@pytest.mark.parametrize("typed", ["</s>", "a </s> b", "<pad>", "<s>"])
+def test_special_tokens_typed_in_a_text_are_spelled_by_the_byte_level_tokenizer(typed):
+    tokenizer = text.byte_level_bpe(["the sea"] * 3, 280, ["<pad>", "<s>", "</s>"])
+    ids = tokenizer.encode(typed).ids
+    assert min(ids) > 2 and tokenizer.decode(ids) == typed
+
+
+@pytest.mark.parametrize("typed", ["[SEP]", "[CLS]", "[MASK]", "[PAD]", "[UNK]"])
+@pytest.mark.parametrize(
+    "ids_of",
+    [
+        lambda t, typed: finetuning.encode(t, [typed])[0][1:-1],
+        lambda t, typed: finetuning.windows_of(t, typed)[0][1:-1],
+        lambda t, typed: extraction.encode_words(t, [typed], [[typed]])[0][0][1:-1],
+        lambda t, typed: extraction.encode_pairs(t, [typed], [[]])[0][0][1:-1],
+        lambda t, typed: pretraining.encode(t, [typed])[0][0],
+    ],
+    ids=["encode", "windows_of", "encode_words", "encode_pairs", "pretraining"],
+)
+def test_special_tokens_typed_in_a_text_are_spelled_by_wordpiece(typed, ids_of):
+    tokenizer = wordpiece(["[ sep cls mask pad unk ] " * 3] * 3, 90, 16)
+    assert tokenizer.convert_ids_to_tokens(ids_of(tokenizer, typed)) == ["[", typed[1:-1].lower(), "]"]
+    assert tokenizer("[SEP]")["input_ids"][1] == tokenizer.sep_token_id  # chapter 09 types [MASK] on purpose

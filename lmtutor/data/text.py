@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmtutor.runtime import CourseError, choose
+from lmtutor.runtime import CourseError, choose, several
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -25,8 +25,41 @@ UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 
 # A word (with the apostrophe of "don't"), a number, or one other visible character.
 _WORD = re.compile(r"<unk>|\w+(?:'\w+)*|[^\w\s]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # A sentence ends after . ! or ?, with the quotation mark or bracket that closes behind it.
 _SENTENCE_END = re.compile(r"""(?<=[.!?])["')\]]*\s+(?=["'(\[]*[A-Z0-9])|\n+""")
+
+
+def checked_texts(texts: Iterable[str]) -> list[str]:
+    """Texts as a list, for a tokenizer: whole strings, each of which can be written in UTF-8.
+
+    Raises:
+        CourseError: they are one string, or one of them is no string or holds half a character (a lone surrogate).
+    """
+    texts = list(several(texts, "texts"))
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            raise CourseError(f"Text {number} is not a string but of the kind {type(text).__name__}.")
+        if not text.isascii() and (half := _LONE_SURROGATE.search(text)):
+            raise CourseError(
+                f"Text {number} holds half a character (U+{ord(half[0]):04X} alone), which cannot be encoded: take it "
+                f"out, or read the text anew as UTF-8."
+            )
+    return texts
+
+
+def checked_sentences(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """The same sentences, one after the other.
+
+    Raises:
+        CourseError: they are one string, or one of them is a string instead of a list of words.
+    """
+    for number, sentence in enumerate(several(sentences, "sentences (lists of words)"), start=1):
+        if isinstance(sentence, str):
+            raise CourseError(
+                f"Sentence {number} is one string instead of a list of words: split it, as text.sentences(texts) does."
+            )
+        yield sentence
 
 
 def words(text: str) -> list[str]:
@@ -57,8 +90,7 @@ def sentences(texts: Iterable[str], tokens: str = "words") -> list[list[str]]:
     Raises:
         CourseError: there is no token at all, or `texts` is a single string.
     """
-    if isinstance(texts, str):
-        raise CourseError("A list of texts is wanted, not one string: write [text].")
+    several(texts, "texts")
     choose(tokens, ("words", "whitespace"), "The kind of tokens")
     if tokens == "whitespace":
         result = [text.split() for text in texts]
@@ -81,7 +113,7 @@ class Vocabulary:
     """
 
     def __init__(self, sentences: Iterable[Sequence[str]], min_count: int = 1):
-        counts = Counter(chain.from_iterable(sentences))
+        counts = Counter(chain.from_iterable(checked_sentences(sentences)))
         if not counts:
             raise CourseError("A vocabulary needs at least one word, but the training sentences are empty.")
         specials = (UNKNOWN, START, END)
@@ -103,7 +135,7 @@ class Vocabulary:
             words = json.loads(Path(path).read_bytes())
         except OSError as error:
             raise CourseError(f"The vocabulary {str(path)!r} cannot be read ({error.strerror}).") from None
-        except ValueError:  # no JSON, or no UTF-8
+        except (ValueError, RecursionError):  # no JSON, or no UTF-8
             raise CourseError(f"The vocabulary {str(path)!r} is not JSON; is the file complete?") from None
         strings = isinstance(words, list) and all(isinstance(word, str) for word in words)
         if not strings or words[:3] != [UNKNOWN, START, END] or len(set(words)) < len(words):
@@ -123,7 +155,7 @@ class Vocabulary:
         """
         path = Path(path)
         unfinished = path.with_name(f"{path.name}.unfinished")
-        content = json.dumps(self.words, ensure_ascii=False, indent=0).encode()
+        content = json.dumps(checked_texts(self.words), ensure_ascii=False, indent=0).encode()
         try:
             with unfinished.open("wb") as file:
                 file.write(content)
@@ -148,7 +180,7 @@ class Vocabulary:
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """Words to ids; a word that is not in the vocabulary becomes the id of <unk>."""
-        return list(map(self.ids.get, words, repeat(self.unknown)))
+        return list(map(self.ids.get, several(words, "words"), repeat(self.unknown)))
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Ids to words."""
@@ -156,15 +188,31 @@ class Vocabulary:
 
     def unknown_share(self, sentences: Iterable[Sequence[str]]) -> float:
         """The share of running words that the vocabulary does not know, between 0 and 1."""
-        encoded = np.array(self.encode(chain.from_iterable(sentences)))
+        encoded = np.array(self.encode(chain.from_iterable(checked_sentences(sentences))))
         return float((encoded == self.unknown).mean()) if len(encoded) else 0.0
 
 
+def typed_mark(number: int, word: str) -> CourseError:
+    """What to say of a sentence in which <s> or </s> stands as a word."""
+    return CourseError(
+        f"Sentence {number} holds {word!r} as a word, but {START} and {END} mark where sentences begin and end: take "
+        f"it out, or write it another way."
+    )
+
+
 def stream(sentences: Iterable[Sequence[str]], vocabulary: Vocabulary) -> list[int]:
-    """Sentences as one text of ids: </s> in front (the end of what is not there), and behind each sentence."""
+    """Sentences as one text of ids: </s> in front (the end of what is not there), and behind each sentence.
+
+    Raises:
+        CourseError: <s> or </s> stands in a sentence, or a sentence is a string.
+    """
     ids = [vocabulary.end]
-    for sentence in sentences:
-        ids += [*vocabulary.encode(sentence), vocabulary.end]
+    for number, sentence in enumerate(checked_sentences(sentences), start=1):
+        inner = vocabulary.encode(sentence)
+        for mark in (vocabulary.start, vocabulary.end):
+            if mark in inner:
+                raise typed_mark(number, vocabulary.words[mark])
+        ids += [*inner, vocabulary.end]
     return ids
 
 
@@ -177,13 +225,15 @@ def byte_level_bpe(texts: Iterable[str], vocabulary_size: int, special_tokens: S
         special_tokens: get the first ids, in their order.
 
     Returns:
-        A `tokenizers.Tokenizer`; `.encode(text).ids` and `.decode(ids)` are inverse for any text.
+        A `tokenizers.Tokenizer`; `.encode(text).ids` and `.decode(ids)` are inverse for any text. A special token that
+        somebody types is text like any other: only its id makes a special one.
 
     Raises:
-        CourseError: that size leaves no room for the bytes and the special tokens.
+        CourseError: that size leaves no room for the bytes and the special tokens, or see `checked_texts`.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+    texts, special_tokens = checked_texts(texts), list(several(special_tokens, "special tokens"))
     smallest = 256 + len(special_tokens)
     if vocabulary_size < smallest:
         raise CourseError(f"A byte-level vocabulary needs at least {smallest} entries, not {vocabulary_size}.")
@@ -192,11 +242,12 @@ def byte_level_bpe(texts: Iterable[str], vocabulary_size: int, special_tokens: S
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
-        special_tokens=list(special_tokens),
+        special_tokens=special_tokens,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 
@@ -210,12 +261,15 @@ def wordpiece(texts: Iterable[str], vocabulary_size: int, max_length: int) -> Be
 
     Returns:
         A `transformers` tokenizer: called with texts it puts [CLS] and [SEP] around them.
+
+    Raises:
+        CourseError: see `checked_texts`.
     """
     from tokenizers import BertWordPieceTokenizer
     from transformers import BertTokenizer
 
     trained = BertWordPieceTokenizer(lowercase=True)
-    trained.train_from_iterator(texts, vocab_size=vocabulary_size, min_frequency=2, show_progress=False)
+    trained.train_from_iterator(checked_texts(texts), vocab_size=vocabulary_size, min_frequency=2, show_progress=False)
     return BertTokenizer(vocab=trained.get_vocab(), model_max_length=max_length)
 
 
@@ -228,6 +282,7 @@ def label_ids(labels: Sequence) -> tuple[list[int], list]:
     Raises:
         CourseError: there are no labels, names of different kinds, such as "1" and 1, or one is NaN or None.
     """
+    several(labels, "labels")
     labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)  # of NumPy, pandas, torch
     if not labels:
         raise CourseError("There are no labels to number: the list is empty.")

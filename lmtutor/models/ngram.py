@@ -11,6 +11,7 @@ which is how the chapter derives them. |V| counts every word that can come next:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import chain
@@ -19,8 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmtutor.data.text import Vocabulary
-from lmtutor.runtime import CourseError
+from lmtutor.data.text import Vocabulary, checked_sentences, checked_texts, typed_mark
+from lmtutor.runtime import CourseError, several
+
+# What KenLM takes for the end of a word or of a line.
+_PARTS_ARPA = re.compile(r"[\0\t\n\v\f\r ]")
 
 
 class Table(NamedTuple):
@@ -55,7 +59,8 @@ class NgramCounts:
         vocabulary: maps words to ids; made from the sentences (min_count=1) if not given.
 
     Raises:
-        CourseError: the order is below 1, or there is no sentence.
+        CourseError: the order is below 1 or above the length of every sentence, there is no sentence, one is a string,
+            or <s> or </s> stands in one.
 
     Time O(n log n) and memory O(n) in the number of tokens, for each order.
     """
@@ -63,8 +68,14 @@ class NgramCounts:
     def __init__(self, sentences: Sequence[Sequence[str]], order: int, vocabulary: Vocabulary | None = None):
         if not isinstance(order, int) or order < 1:
             raise CourseError(f"The order of an n-gram model is a whole number of at least 1, not {order!r}.")
-        if len(sentences) == 0:
+        if len(several(sentences, "sentences (lists of words)")) == 0:
             raise CourseError("Counting n-grams needs at least one sentence, but the corpus is empty.")
+        longest = max(map(len, checked_sentences(sentences))) + 2
+        if order > longest:
+            raise CourseError(
+                f"No sentence is long enough for n-grams of order {order}: with <s> and </s> the longest has {longest} "
+                f"tokens; take a lower order."
+            )
         self.order = order
         self.vocabulary = vocabulary or Vocabulary(sentences)
         ids, position = self.encode(sentences)
@@ -84,7 +95,11 @@ class NgramCounts:
         vocabulary = self.vocabulary
         lengths = np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences)) + 2
         ends = np.cumsum(lengths)
-        inner = vocabulary.encode(chain.from_iterable(sentences))
+        inner = np.array(vocabulary.encode(chain.from_iterable(checked_sentences(sentences))), dtype=np.int64)
+        marks = np.flatnonzero((inner == vocabulary.start) | (inner == vocabulary.end))
+        if len(marks):  # else they would count as sentences that begin and end, and cost nothing
+            number = int(np.searchsorted(np.cumsum(lengths - 2), marks[0], side="right"))
+            raise typed_mark(number + 1, vocabulary.words[inner[marks[0]]])
         ids = np.full(ends[-1], -1, dtype=np.int64)
         ids[ends - lengths], ids[ends - 1] = vocabulary.start, vocabulary.end
         ids[ids == -1] = inner
@@ -239,7 +254,7 @@ class NgramModel:
 
     def _all_orders(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """p_0, p_1, ..., p_order of every predicted token: order + 1 arrays [tokens]."""
-        if len(sentences) == 0:
+        if len(several(sentences, "sentences (lists of words)")) == 0:
             raise CourseError("There is no sentence to score: the text is empty.")
         ids, position = self.counts.encode(sentences)
         predicted = np.flatnonzero(position > 0)
@@ -436,7 +451,16 @@ def write_arpa(model: KneserNey, path: str | Path) -> Path:
     """Write a Kneser-Ney model in the ARPA format, which KenLM, SRILM and others read.
 
     An ARPA file holds log10 P(w | context) for every n-gram seen, and log10 of the backoff for every context.
+
+    Raises:
+        CourseError: a word is empty or holds a blank or a line end, which part words and lines there.
     """
+    for word in checked_texts(model.vocabulary.words):
+        if not word or _PARTS_ARPA.search(word):
+            raise CourseError(
+                f"The word {word!r} cannot stand in an ARPA file, where blanks part words: replace what is blank in it "
+                f"(such as with _) before you count, or leave it out."
+            )
     words, counts = np.array(model.vocabulary.words, dtype=object), model.counts
     grams: np.ndarray = np.array([""], dtype=object)  # each k-gram's text
     lower = np.full(1, 1 / counts.num_outcomes)

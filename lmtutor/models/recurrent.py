@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from lmtutor.data import batches
 from lmtutor.data.text import Vocabulary, stream
 from lmtutor.models import evaluating, finite
-from lmtutor.runtime import CourseError, choose
+from lmtutor.runtime import CourseError, choose, several
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 State = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
@@ -143,9 +143,10 @@ def probabilities(
     Raises:
         CourseError: there is no sentence, or the logits are not finite.
     """
-    if len(sentences) == 0:
+    if len(several(sentences, "sentences (lists of words)")) == 0:
         raise CourseError("There is no sentence to score: the text is empty.")
-    texts = [stream(sentences, vocabulary)] if carry else [stream([s], vocabulary) for s in sentences]
+    whole = stream(sentences, vocabulary)  # also tells what cannot be read, with the number of its sentence
+    texts = [whole] if carry else [stream([s], vocabulary) for s in sentences]
     parts: list[np.ndarray] = [np.empty(0)] * len(texts)
     with evaluating(model) as device:
         for group in batches.in_order_of_length(list(map(len, texts))):

@@ -19,7 +19,7 @@ from lmtutor.data.batches import IGNORED
 from lmtutor.models import bert as encoders
 from lmtutor.models import evaluating, finite
 from lmtutor.models.bert import Bert, initialise
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 
 class BertTagger(nn.Module):
@@ -35,7 +35,7 @@ class BertTagger(nn.Module):
 
     def __init__(self, bert: Bert, labels: Sequence[str], dropout: float = 0.1):
         super().__init__()
-        self.bert, self.labels = bert, tuple(labels)
+        self.bert, self.labels = bert, tuple(several(labels, "labels"))
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(bert.pooler.in_features, len(self.labels))
         initialise(self.classifier)
@@ -62,6 +62,7 @@ def load(folder: str | Path, labels: Sequence[str]) -> BertTagger:
     """
     from safetensors.torch import load_file
 
+    several(labels, "labels")
     model = BertTagger(encoders.load(folder), labels)
     weights = load_file(Path(folder) / "model.safetensors")
     head = [weights.get(f"classifier.{name}") for name in ("weight", "bias")]
@@ -95,7 +96,7 @@ class LSTMTagger(nn.Module):
         dropout: float = 0.3,
     ):
         super().__init__()
-        self.labels = tuple(labels)
+        self.labels = tuple(several(labels, "labels"))
         self.embedding = nn.Embedding(vocab_size, embedding_size)
         self.lstm = nn.LSTM(embedding_size, hidden_size, batch_first=True, bidirectional=True)
         self.output, self.dropout = nn.Linear(2 * hidden_size, len(self.labels)), nn.Dropout(dropout)
@@ -123,7 +124,7 @@ class RelationClassifier(nn.Module):
 
     def __init__(self, bert: Bert, labels: Sequence[str], dropout: float = 0.1):
         super().__init__()
-        self.bert, self.labels, self.dropout = bert, tuple(labels), nn.Dropout(dropout)
+        self.bert, self.labels, self.dropout = bert, tuple(several(labels, "labels")), nn.Dropout(dropout)
         size = bert.pooler.in_features
         self.inner, self.classifier = nn.Linear(2 * size, size), nn.Linear(size, len(self.labels))
         initialise(self.inner)

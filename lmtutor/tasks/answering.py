@@ -6,11 +6,12 @@ Built and explained in chapter 11.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmtutor.data.text import checked_texts
 from lmtutor.runtime import CourseError
 
 if TYPE_CHECKING:
@@ -26,13 +27,19 @@ class Window:
     input_ids: list[int]
     token_type_ids: list[int]
     offsets: list[tuple[int, int] | None]  # of each piece in characters of the text; None if it is not of the text
+    reach: tuple[int, int] | None = None  # characters of the text that it covers, with what no piece shows around them
 
     def locate(self, start: int, end: int) -> tuple[int, int]:
-        """The first and the last piece of characters `start` to `end`; NO_ANSWER if they do not all lie in here."""
+        """The first and the last piece of characters `start` to `end`; NO_ANSWER if they do not all lie in here.
+
+        An answer may begin or end with what no piece shows, such as U+200B.
+        """
         places = [(i, *offset) for i, offset in enumerate(self.offsets) if offset]
-        first = [i for i, a, b in places if a <= start < b]
-        last = [i for i, a, b in places if a < end <= b]
-        return (first[0], last[-1]) if first and last else NO_ANSWER
+        inside = [i for i, a, b in places if a < end and b > start]
+        if not inside:
+            return NO_ANSWER
+        begins, ends = self.reach or (places[0][1], places[-1][2])
+        return (inside[0], inside[-1]) if begins <= start and end <= ends else NO_ANSWER
 
 
 def check_answer(context: str, start: int, answer: str) -> None:
@@ -66,9 +73,10 @@ def windows(
         CourseError: the text is empty, or beside the question there is no room for more than `stride` pieces of it.
     """
     max_length = max_length or tokenizer.model_max_length
-    if not context.strip():
-        raise CourseError("The text is empty, so no answer can stand in it.")
-    room = max_length - len(tokenizer(question, verbose=False)["input_ids"]) - 1
+    question, context = checked_texts([question, context])
+    if not tokenizer.tokenize(context):
+        raise CourseError("The text is empty, or holds nothing that can be seen, so no answer can stand in it.")
+    room = max_length - len(tokenizer(question, verbose=False, split_special_tokens=True)["input_ids"]) - 1
     if room <= stride:
         raise CourseError(
             f"Beside the question there is room for {max(room, 0)} pieces of the text, which must be more than the "
@@ -83,13 +91,23 @@ def windows(
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
         return_token_type_ids=True,
+        split_special_tokens=True,  # a [SEP] that somebody typed is text
     )
     found = []
     for i, ids in enumerate(read["input_ids"]):
         offsets = zip(read["offset_mapping"][i], read.sequence_ids(i), strict=True)
         kept = [tuple(offset) if whose == 1 else None for offset, whose in offsets]
         found.append(Window(list(ids), list(read["token_type_ids"][i]), kept))
-    return found
+    pieces = {offset for window in found for offset in window.offsets if offset}
+    return [replace(window, reach=_reach(window, pieces, len(context))) for window in found]
+
+
+def _reach(window: Window, pieces: set[tuple[int, int]], length: int) -> tuple[int, int]:
+    """From the end of the piece before a window to the start of the piece behind it."""
+    own = [offset for offset in window.offsets if offset]
+    before = [b for _, b in pieces if b <= own[0][0]]
+    behind = [a for a, _ in pieces if a >= own[-1][1]]
+    return max(before, default=0), min(behind, default=length)
 
 
 def best_span(

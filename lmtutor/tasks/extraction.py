@@ -13,8 +13,10 @@ import torch
 from torch.nn import functional as F
 
 from lmtutor.data import batches
+from lmtutor.data.text import checked_texts
 from lmtutor.data.text import words as words_of
 from lmtutor.models import evaluating, finite, tagger
+from lmtutor.runtime import CourseError, several
 from lmtutor.tasks import answering, tagging
 from lmtutor.tasks.tagging import Sentence, Span
 
@@ -31,7 +33,8 @@ def encode_words(
 
     What is longer than the tokenizer's bound is cut; `tagging.first_pieces` then gives None for the words behind.
     """
-    read = tokenizer(list(texts), return_offsets_mapping=True, truncation=True)
+    texts = checked_texts(texts)
+    read = tokenizer(texts, return_offsets_mapping=True, truncation=True, split_special_tokens=True)
     places = [tagging.places_of(text, found) for text, found in zip(texts, words, strict=True)]
     return read["input_ids"], [list(map(tuple, one)) for one in read["offset_mapping"]], places
 
@@ -88,12 +91,15 @@ def encode_pairs(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[Sequence[tuple]]
 ) -> tuple[list[list[int]], list[list[tuple[int, int, int, int]]]]:
     """Texts as ids, and for each pair where its names lie in pieces: head's first and end, tail's first and end."""
-    read = tokenizer(list(texts), return_offsets_mapping=True)
+    texts = checked_texts(texts)
+    read = tokenizer(texts, return_offsets_mapping=True, split_special_tokens=True)
     found = []
     for offsets, of_text in zip(read["offset_mapping"], pairs, strict=True):
 
         def pieces(span: Span, offsets=offsets) -> tuple[int, int]:
             inside = [i for i, (a, b) in enumerate(offsets) if a < b and a < span.end and b > span.start]
+            if not inside:
+                raise CourseError(f"The name at characters {span.start} to {span.end} of a text holds nothing visible.")
             return inside[0], inside[-1] + 1
 
         found.append([(*pieces(head), *pieces(tail)) for head, tail, *_ in of_text])
@@ -175,6 +181,11 @@ def exchange_names(
     """
     exchanged = [e for e in entities if e["type"] in RENAMED]
     old = {word for e in exchanged for word in words_of(text[e["start"] : e["end"]]) if word[0].isupper()}
+    names = several(names, "names")
+    if len(names) < len(old):
+        raise CourseError(
+            f"The text has {len(old)} words of names to exchange, but there are only {len(names)} others."
+        )
     new = dict(zip(sorted(old), rng.sample(list(names), len(old)), strict=True))
     pattern = (
         re.compile(r"\b(" + "|".join(map(re.escape, sorted(new, key=len, reverse=True))) + r")\b") if new else None
@@ -190,7 +201,7 @@ def exchange_names(
         length += e["start"] - at
         found.append({**e, "start": length, "end": length + len(name)})
         length, at = length + len(name), e["end"]
-    first = [question.partition(" ") for question in questions]  # the word that asks is no name
+    first = [question.partition(" ") for question in several(questions, "questions")]  # the word that asks is no name
     return "".join([*parts, text[at:]]), found, [f"{a}{b}{rename(c)}" for a, b, c in first]
 
 

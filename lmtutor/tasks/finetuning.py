@@ -14,6 +14,7 @@ import torch
 
 from lmtutor import training
 from lmtutor.data import batches
+from lmtutor.data.text import checked_texts
 from lmtutor.models import classifier
 from lmtutor.models.bert import BertClassifier
 from lmtutor.runtime import CourseError
@@ -32,7 +33,9 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length:
         max_length: pieces, special tokens included; the tokenizer's own bound if not given.
     """
     max_length = max_length or tokenizer.model_max_length
-    sequences = tokenizer(list(texts), add_special_tokens=True, verbose=False)["input_ids"]
+    texts = checked_texts(texts)
+    # A [SEP] or [MASK] that somebody types is text.
+    sequences = tokenizer(texts, add_special_tokens=True, verbose=False, split_special_tokens=True)["input_ids"]
     long = [i for i, ids in enumerate(sequences) if len(ids) > max_length]
     if long:
         warnings.warn(
@@ -40,7 +43,8 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length:
             f"`finetuning.predict` reads long texts whole, in windows.",
             stacklevel=2,
         )
-        cut = tokenizer([texts[i] for i in long], truncation=True, max_length=max_length)["input_ids"]
+        again = [texts[i] for i in long]
+        cut = tokenizer(again, truncation=True, max_length=max_length, split_special_tokens=True)["input_ids"]
         for i, ids in zip(long, cut, strict=True):
             sequences[i] = ids
     return sequences
@@ -56,9 +60,15 @@ def windows_of(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int | 
     stride = max_length // 4
     if max_length - stride <= tokenizer.num_special_tokens_to_add():
         raise CourseError(f"Windows of {max_length} pieces are too short; take at least 8.")
-    return tokenizer(
-        text, truncation=True, max_length=max_length, stride=stride, return_overflowing_tokens=True
-    )["input_ids"]  # fmt: skip
+    read = tokenizer(
+        text,
+        truncation=True,
+        max_length=max_length,
+        stride=stride,
+        return_overflowing_tokens=True,
+        split_special_tokens=True,
+    )
+    return read["input_ids"]
 
 
 def freeze(model: BertClassifier, top_layers: int | None = None) -> int:
@@ -139,7 +149,8 @@ def predict(
     Raises:
         CourseError: `texts` is one string or empty.
     """
-    if isinstance(texts, str) or len(texts) == 0:
+    texts = checked_texts(texts)
+    if not texts:
         raise CourseError("predict wants a list with at least one text, such as [text].")
     read = [windows_of(tokenizer, text, max_length) for text in texts]
     logits = classifier.logits(model, [ids for one in read for ids in one])  # [windows, labels]

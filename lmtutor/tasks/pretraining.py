@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from lmtutor.data import batches
-from lmtutor.data.text import split_sentences
+from lmtutor.data.text import checked_texts, split_sentences
 from lmtutor.models.bert import PretrainingBert, mask_tokens, masked_loss
 from lmtutor.runtime import CourseError
 
@@ -70,8 +70,11 @@ def encode(tokenizer: BertTokenizer, texts: Sequence[str]) -> list[list[list[int
     """Documents as `stretches` wants them: of each text its sentences, of each sentence its ids, none special."""
     return [
         # Not verbose: a long sentence is no mistake here, as `stretches` cuts it.
-        [tokenizer.encode(sentence, add_special_tokens=False, verbose=False) for sentence in split_sentences(text)]
-        for text in texts
+        [
+            tokenizer.encode(sentence, add_special_tokens=False, verbose=False, split_special_tokens=True)
+            for sentence in split_sentences(text)
+        ]
+        for text in checked_texts(texts)
     ]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmtutor.data import text
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 
 def similarity(sentences: Sequence[str]) -> np.ndarray:
@@ -19,7 +19,7 @@ def similarity(sentences: Sequence[str]) -> np.ndarray:
 
     The diagonal is 0: no sentence speaks for itself.
     """
-    words = [set(text.words(sentence.lower())) for sentence in sentences]
+    words = [set(text.words(sentence.lower())) for sentence in several(sentences, "sentences")]
     weights = np.zeros((len(words), len(words)))
     for i, first in enumerate(words):
         for j, second in enumerate(words[:i]):
@@ -68,5 +68,5 @@ def text_rank(sentences: Sequence[str], damping: float = 0.85) -> np.ndarray:
 
 def extract(sentences: Sequence[str], scores: Sequence[float], count: int) -> str:
     """The `count` sentences with the highest scores, in the order of the text; of equals, the earlier."""
-    best = sorted(range(len(sentences)), key=lambda i: (-scores[i], i))[:count]
+    best = sorted(range(len(several(sentences, "sentences"))), key=lambda i: (-scores[i], i))[:count]
     return " ".join(sentences[i] for i in sorted(best))

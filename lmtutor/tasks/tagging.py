@@ -5,6 +5,7 @@ Built and explained in chapter 11.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from lmtutor.data import text as words_and_sentences
 from lmtutor.data.batches import IGNORED
 from lmtutor.metrics import precision_recall_f1
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 OUTSIDE = "O"
 
@@ -68,7 +69,7 @@ def spans_of(tags: Sequence[str], strict: bool = False) -> list[Span]:
     """
     found: list[Span] = []
     start, kind = 0, None  # of the name under way
-    for place, tag in enumerate([*tags, OUTSIDE]):
+    for place, tag in enumerate([*several(tags, "tags"), OUTSIDE]):
         prefix, _, name = tag.partition("-")
         if prefix not in ("B", "I", "O") or (prefix == "O") != (not name):
             raise CourseError(f"Tag {place} is {tag!r}; a tag is O, or B- or I- and a type, such as B-PERSON.")
@@ -96,6 +97,7 @@ def best_legal(scores: np.ndarray, tags: Sequence[str]) -> list[str]:
     Raises:
         CourseError: a score is NaN, there is not one for each tag, or O is missing.
     """
+    several(tags, "tags")
     if len(scores) == 0:
         return []
     if np.shape(scores)[1:] != (len(tags),) or np.isnan(scores).any() or OUTSIDE not in tags:
@@ -121,7 +123,7 @@ def places_of(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
         CourseError: a word does not stand in the text behind the one before.
     """
     places, at = [], 0
-    for word in words:
+    for word in several(words, "words"):
         start = text.find(word, at)
         if start < 0:
             raise CourseError(f"The word {word!r} does not stand in the text where it should.")
@@ -149,21 +151,31 @@ def word_spans(spans: Iterable[Span], places: Sequence[tuple[int, int]]) -> list
 def label_pieces(
     offsets: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]], labels: Sequence[int]
 ) -> list[int]:
-    """A label for each piece: that of the word which it begins; IGNORED for other pieces and for special tokens.
+    """A label for each piece: that of the word whose first one it is; IGNORED for other pieces and for special tokens.
 
     Args:
         offsets: (start, end) of each piece in characters, as a tokenizer gives them; special tokens have (0, 0).
         places: (start, end) of each word.
         labels: of each word.
     """
-    by_start = {start: label for (start, _), label in zip(places, labels, strict=True)}
-    return [by_start.get(start, IGNORED) if end > start else IGNORED for start, end in offsets]
+    found = [IGNORED] * len(offsets)
+    for piece, label in zip(first_pieces(offsets, places), labels, strict=True):
+        if piece is not None:
+            found[piece] = label
+    return found
 
 
 def first_pieces(offsets: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]]) -> list[int | None]:
-    """Of each word the number of the piece that begins it; None if the tokenizer left the word out or cut it off."""
-    by_start = {start: i for i, (start, end) in reversed(list(enumerate(offsets))) if end > start}
-    return [by_start.get(start) for start, _ in places]
+    """Of each word the number of its first piece; None if the tokenizer left the word out or cut it off.
+
+    That piece need not begin where the word does: tokenizers leave out what cannot be seen, such as U+200B.
+    """
+    starts = sorted((start, i) for i, (start, end) in enumerate(offsets) if end > start)
+    found = []
+    for start, end in places:
+        at = bisect_left(starts, (start, -1))
+        found.append(starts[at][1] if at < len(starts) and starts[at][0] < end else None)
+    return found
 
 
 def split(text: str, entities: Sequence[Mapping]) -> list[Sentence]:

@@ -37,14 +37,18 @@ def definitions(chapter: str, *names: str) -> SimpleNamespace:
     return SimpleNamespace(**{name: namespace[name] for name in names})
 
 
+def cells(chapter: str) -> list[str]:
+    """The code cells of a chapter, but for the one for Colab."""
+    (path,) = CHAPTERS.glob(f"{chapter}_*.ipynb")
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    plain = TransformerManager().transform_cell  # magics become calls
+    return [plain(cell.source) for cell in code if "colab" not in cell.metadata.get("tags", [])]
+
+
 @cache
 def _statements(chapter: str) -> list[ast.stmt]:
     """All statements of a chapter's code cells."""
-    (path,) = CHAPTERS.glob(f"{chapter}_*.ipynb")
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    plain = TransformerManager().transform_cell  # magics become calls
-    trees = [ast.parse(plain(cell.source)).body for cell in cells if "colab" not in cell.metadata.get("tags", [])]
-    return [statement for tree in trees for statement in tree]
+    return [statement for cell in cells(chapter) for statement in ast.parse(cell).body]
 
 
 def _names(statement: ast.stmt) -> set[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmtutor.runtime import CourseError, several
+from lmtutor.runtime import CourseError
 
 
 def cross_entropy(probabilities: Sequence[float] | np.ndarray) -> float:
@@ -171,9 +171,10 @@ def answer_scores(predicted: str, answers: Sequence[str]) -> tuple[float, float]
     Returns:
         (exact match, F1), both between 0 and 1. Where one side has no words left, both are 1 if the other has none too.
     """
+    answers = [answers] if isinstance(answers, str) else answers  # not its letters
     exact, best = 0.0, 0.0
     said = normalise_answer(predicted)
-    for right in list(filter(None, map(normalise_answer, several(answers, "answers")))) or [""]:
+    for right in list(filter(None, map(normalise_answer, answers))) or [""]:
         common = sum((Counter(said.split()) & Counter(right.split())).values())
         f1 = precision_recall_f1(common, len(said.split()), len(right.split()))[2]
         exact = max(exact, float(said == right))

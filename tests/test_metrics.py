@@ -163,3 +163,10 @@ def test_all_sure_and_some_possible_links_are_no_error(sentences):
 def test_no_link_at_all_is_told_in_one_sentence():
     with pytest.raises(CourseError, match="Without a single link"):
         metrics.alignment_error_rate([set()], [set()], [{(0, 0)}])
+
+
+def test_one_right_answer_may_be_given_without_a_list():
+    assert (
+        metrics.answer_scores("The Swift.", "the swift") == metrics.answer_scores("The Swift.", ["the swift"]) == (1, 1)
+    )
+    assert metrics.answer_scores("s", "swift") == (0, 0)

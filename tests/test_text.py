@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lmtutor
-from lmtutor import decoding, metrics, plots
+from lmtutor import decoding, plots
 from lmtutor.data import text
 from lmtutor.data.text import END, START, UNKNOWN, Vocabulary, sentences, split_sentences, wordpiece, words
-from lmtutor.models import bert, ngram, recurrent, tagger
+from lmtutor.models import ngram, recurrent, tagger
 from lmtutor.runtime import CourseError
 from lmtutor.tasks import extraction, finetuning, pretraining, summaries, tagging
 
@@ -269,7 +269,6 @@ COUNTS = ngram.NgramCounts(SENTENCES, 2)
 KNOWN = COUNTS.vocabulary
 MODEL = ngram.AddK(COUNTS)
 RNG = random.Random(0)
-SMALL = bert.Bert(9, hidden_size=4, num_heads=1, num_layers=1, max_length=8)
 
 # Every public function with a parameter that is a list of strings, or of lists of strings: what to call with a string.
 WANT_A_LIST = {
@@ -290,14 +289,10 @@ WANT_A_LIST = {
     "models.ngram.NgramModel.next_distribution history": MODEL.next_distribution,
     "models.ngram.Interpolated.fit_weights held_out": ngram.Interpolated(COUNTS, [0.2, 0.3, 0.5]).fit_weights,
     "models.recurrent.probabilities sentences": lambda one: recurrent.probabilities(None, one, KNOWN, carry=False),
-    "models.bert.BertClassifier labels": lambda one: bert.BertClassifier(SMALL, one),
-    "models.tagger.BertTagger labels": lambda one: tagger.BertTagger(SMALL, one),
     "models.tagger.load labels": lambda one: tagger.load("nowhere", one),
     "models.tagger.LSTMTagger labels": lambda one: tagger.LSTMTagger(9, one),
-    "models.tagger.RelationClassifier labels": lambda one: tagger.RelationClassifier(SMALL, one),
     "decoding.sample history": lambda one: decoding.sample(MODEL.next_distribution, KNOWN, one),
     "decoding.join tokens": decoding.join,
-    "metrics.answer_scores answers": lambda one: metrics.answer_scores("the sea", one),
     "plots.confusion names": lambda one: plots.confusion(np.eye(7), one),
     "tasks.finetuning.encode texts": lambda one: finetuning.encode(TOKENIZER(), one),
     "tasks.finetuning.predict texts": lambda one: finetuning.predict(None, TOKENIZER(), one),
@@ -310,12 +305,19 @@ WANT_A_LIST = {
     "tasks.extraction.encode_pairs texts": lambda one: extraction.encode_pairs(TOKENIZER(), one, [[]]),
     "tasks.extraction.exchange_names questions": lambda one: extraction.exchange_names("a", [], one, ["B"], RNG),
     "tasks.extraction.exchange_names names": lambda one: extraction.exchange_names("a", [], ["b"], one, RNG),
-    "tasks.tagging.spans_of tags": tagging.spans_of,
-    "tasks.tagging.best_legal tags": lambda one: tagging.best_legal(np.zeros((2, 7)), one),
     "tasks.tagging.places_of words": lambda one: tagging.places_of("the sea", one),
-    "tasks.tagging.entity_scores truth": lambda one: tagging.entity_scores([one], [["O"] * 7]),
-    "tasks.tagging.entity_scores predicted": lambda one: tagging.entity_scores([["O"] * 7], [one]),
 }  # fmt: skip
+# What chapters 10 and 11 build in front of the reader, line by line; tags are told there if a letter is none.
+SHOWN = {
+    "models.bert.BertClassifier labels",
+    "models.tagger.BertTagger labels",
+    "models.tagger.RelationClassifier labels",
+    "metrics.answer_scores answers",  # takes one string for one answer
+    "tasks.tagging.best_legal tags",
+    "tasks.tagging.entity_scores predicted",
+    "tasks.tagging.entity_scores truth",
+    "tasks.tagging.spans_of tags",
+}
 NOT_OURS = ("course.", "exercises.")  # what the command line hands on, and what a learner's answer is given
 
 
@@ -344,7 +346,7 @@ def test_the_list_above_names_every_function_that_wants_a_list_of_strings():
                         if parameter != "return" and re.search(r"(Sequence|Iterable|list)\[(\w+\[)?str\]", str(kind)):
                             found.add(f"{place}.{path.removesuffix('.__init__')} {parameter}")
     # The first is a function that takes words; the last names what the caller itself chose.
-    assert found - set(WANT_A_LIST) == {"decoding.sample next_distribution", "runtime.choose known"}
+    assert found - set(WANT_A_LIST) - SHOWN == {"decoding.sample next_distribution", "runtime.choose known"}
 
 
 @pytest.mark.parametrize("name", WANT_A_LIST)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from lmtutor.data.batches import IGNORED
 from lmtutor.models.attention import padding_mask
 from lmtutor.models.transformer import Stack
-from lmtutor.runtime import CourseError, several
+from lmtutor.runtime import CourseError
 
 
 class BertEmbedding(nn.Module):
@@ -164,7 +164,7 @@ class BertClassifier(nn.Module):
 
     def __init__(self, bert: Bert, labels: Sequence[str], dropout: float = 0.1):
         super().__init__()
-        self.bert, self.labels = bert, tuple(several(labels, "labels"))
+        self.bert, self.labels = bert, tuple(labels)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(bert.pooler.out_features, len(self.labels))
         initialise(self.classifier)

@@ -35,7 +35,7 @@ class BertTagger(nn.Module):
 
     def __init__(self, bert: Bert, labels: Sequence[str], dropout: float = 0.1):
         super().__init__()
-        self.bert, self.labels = bert, tuple(several(labels, "labels"))
+        self.bert, self.labels = bert, tuple(labels)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(bert.pooler.in_features, len(self.labels))
         initialise(self.classifier)
@@ -124,7 +124,7 @@ class RelationClassifier(nn.Module):
 
     def __init__(self, bert: Bert, labels: Sequence[str], dropout: float = 0.1):
         super().__init__()
-        self.bert, self.labels, self.dropout = bert, tuple(several(labels, "labels")), nn.Dropout(dropout)
+        self.bert, self.labels, self.dropout = bert, tuple(labels), nn.Dropout(dropout)
         size = bert.pooler.in_features
         self.inner, self.classifier = nn.Linear(2 * size, size), nn.Linear(size, len(self.labels))
         initialise(self.inner)

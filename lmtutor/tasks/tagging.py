@@ -69,7 +69,7 @@ def spans_of(tags: Sequence[str], strict: bool = False) -> list[Span]:
     """
     found: list[Span] = []
     start, kind = 0, None  # of the name under way
-    for place, tag in enumerate([*several(tags, "tags"), OUTSIDE]):
+    for place, tag in enumerate([*tags, OUTSIDE]):
         prefix, _, name = tag.partition("-")
         if prefix not in ("B", "I", "O") or (prefix == "O") != (not name):
             raise CourseError(f"Tag {place} is {tag!r}; a tag is O, or B- or I- and a type, such as B-PERSON.")
@@ -97,7 +97,6 @@ def best_legal(scores: np.ndarray, tags: Sequence[str]) -> list[str]:
     Raises:
         CourseError: a score is NaN, there is not one for each tag, or O is missing.
     """
-    several(tags, "tags")
     if len(scores) == 0:
         return []
     if np.shape(scores)[1:] != (len(tags),) or np.isnan(scores).any() or OUTSIDE not in tags:

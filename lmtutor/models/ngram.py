@@ -66,16 +66,7 @@ class NgramCounts:
     """
 
     def __init__(self, sentences: Sequence[Sequence[str]], order: int, vocabulary: Vocabulary | None = None):
-        if not isinstance(order, int) or order < 1:
-            raise CourseError(f"The order of an n-gram model is a whole number of at least 1, not {order!r}.")
-        if len(several(sentences, "sentences (lists of words)")) == 0:
-            raise CourseError("Counting n-grams needs at least one sentence, but the corpus is empty.")
-        longest = max(map(len, checked_sentences(sentences))) + 2
-        if order > longest:
-            raise CourseError(
-                f"No sentence is long enough for n-grams of order {order}: with <s> and </s> the longest has {longest} "
-                f"tokens; take a lower order."
-            )
+        _check_countable(sentences, order)
         self.order = order
         self.vocabulary = vocabulary or Vocabulary(sentences)
         ids, position = self.encode(sentences)
@@ -96,10 +87,7 @@ class NgramCounts:
         lengths = np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences)) + 2
         ends = np.cumsum(lengths)
         inner = np.array(vocabulary.encode(chain.from_iterable(checked_sentences(sentences))), dtype=np.int64)
-        marks = np.flatnonzero((inner == vocabulary.start) | (inner == vocabulary.end))
-        if len(marks):  # else they would count as sentences that begin and end, and cost nothing
-            number = int(np.searchsorted(np.cumsum(lengths - 2), marks[0], side="right"))
-            raise typed_mark(number + 1, vocabulary.words[inner[marks[0]]])
+        _check_marks(inner, lengths - 2, vocabulary)
         ids = np.full(ends[-1], -1, dtype=np.int64)
         ids[ends - lengths], ids[ends - 1] = vocabulary.start, vocabulary.end
         ids[ids == -1] = inner
@@ -178,6 +166,27 @@ class NgramCounts:
     def num_grams(self) -> list[int]:
         """How many different n-grams there are of each order 1, 2, ..."""
         return [len(table.key) for table in self.tables]
+
+
+def _check_countable(sentences: Sequence[Sequence[str]], order: int) -> None:
+    if not isinstance(order, int) or order < 1:
+        raise CourseError(f"The order of an n-gram model is a whole number of at least 1, not {order!r}.")
+    if len(several(sentences, "sentences (lists of words)")) == 0:
+        raise CourseError("Counting n-grams needs at least one sentence, but the corpus is empty.")
+    longest = max(map(len, checked_sentences(sentences))) + 2
+    if order > longest:
+        raise CourseError(
+            f"No sentence is long enough for n-grams of order {order}: with <s> and </s> the longest has {longest} "
+            f"tokens; take a lower order."
+        )
+
+
+def _check_marks(inner: np.ndarray, lengths: np.ndarray, vocabulary: Vocabulary) -> None:
+    """No <s> or </s> among the words: they would count as sentences that begin and end, and cost nothing."""
+    marks = np.flatnonzero((inner == vocabulary.start) | (inner == vocabulary.end))
+    if len(marks):
+        number = int(np.searchsorted(np.cumsum(lengths), marks[0], side="right"))
+        raise typed_mark(number + 1, vocabulary.words[inner[marks[0]]])
 
 
 def _group(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

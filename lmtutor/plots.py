@@ -63,10 +63,13 @@ def curves(
     log: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """One line for each entry of `ys` over the common `x`, each with its own marker. `log`: "", "x", "y" or "xy"."""
+    """One line for each entry of `ys` over the common `x`, each with its own marker. `log`: "", "x", "y" or "xy".
+
+    An entry with fewer numbers than `x` ends earlier, as a training does that was stopped.
+    """
     ax = new_axes(ax)
     for (name, y), marker in zip(ys.items(), "osD^vP*" * 3, strict=False):
-        ax.plot(x, y, marker=marker, markersize=4, label=name)
+        ax.plot(x[: len(y)], y, marker=marker, markersize=4, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if "x" in log:
         ax.set_xscale("log")

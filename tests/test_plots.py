@@ -131,3 +131,9 @@ def test_what_fails_from_the_start_is_told_and_the_next_value_draws(value, shown
 def test_what_is_typed_into_an_explorer_is_no_mathematics(shown):
     control, message = explored(draws, COSTLY)
     assert message.value == "" and as_written(shown.pictures[-1].axes[0])
+
+
+def test_a_curve_with_fewer_numbers_ends_earlier():
+    """Of two trainings one was stopped."""
+    ax = plots.curves([10, 20, 30], {"whole": [3.0, 2.0, 1.0], "stopped": [3.0, 2.5]}, xlabel="step", ylabel="loss")
+    assert [list(line.get_xdata()) for line in ax.lines] == [[10, 20, 30], [10, 20]]

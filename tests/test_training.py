@@ -281,7 +281,16 @@ def train_gpt(**options):
     return model, history
 
 
-@pytest.mark.parametrize("options", [{}, {"clip_norm": None}, {"clip_norm": 0.2, "accumulate": 2, "batch_size": 4}])
+# Unclipped, a rate of 0.5 is at the edge of what this model bears, where rounding moves the losses of a seed by up to
+# 22 %. With a calm rate they stay within 0.05 % of float32's, for each of 6 to 12 seeds; the band is ten times that.
+CALM = partial(torch.optim.SGD, lr=0.1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"optimizer": CALM}, {"optimizer": CALM, "clip_norm": None}, {"clip_norm": 0.2, "accumulate": 2, "batch_size": 4}],
+    ids=["clipped", "not clipped", "accumulated"],
+)
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_both_mixed_precisions_train_as_well_as_float32(precision, options, monkeypatch, request):
     """With SGD, to which the size of a gradient matters: one left scaled would be clipped to nothing, or not at all."""
@@ -292,7 +301,7 @@ def test_both_mixed_precisions_train_as_well_as_float32(precision, options, monk
         use_precision(monkeypatch, precision)
     _, history = train_gpt(**options)
     assert expected.train_loss.iloc[-1] < 0.7 * expected.train_loss.iloc[0]
-    assert history.train_loss.tolist() == pytest.approx(expected.train_loss.tolist(), rel=0.02)
+    assert history.train_loss.tolist() == pytest.approx(expected.train_loss.tolist(), rel=0.005)
     assert history.train_loss.tolist() != expected.train_loss.tolist()
     if precision == "fp16":
         assert scaler.get_scale() > 1

@@ -1,7 +1,9 @@
 """Chapter 02: what its notebook builds equals the libraries, and the laws that it states hold for any input."""
 
+import itertools
 import json
 import math
+import random
 import warnings
 from collections import Counter
 from functools import cache
@@ -20,8 +22,9 @@ from lmtutor.exercises import tokens as exercises
 from lmtutor.runtime import CourseError
 
 BUILT = """
-    neighbours learn_simply GPT2_PIECES splitter pieces visible_bytes VISIBLE learn replace_in BytePairEncoding
-    check_surrogates cooccurrences sparse_pmi positive unit svd_vectors murmur3 hash_features OldKerasTokenizer
+    neighbours learn_simply GPT2_PIECES splitter pieces visible_bytes VISIBLE learn replace_in merge_by_rank
+    BytePairEncoding check_surrogates cooccurrences sparse_pmi positive unit svd_vectors murmur3 hash_features
+    OldKerasTokenizer
 """.split()  # noqa: SIM905
 WORDS = st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=12)  # ties nearly everywhere
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))  # all but lone surrogates
@@ -144,6 +147,45 @@ def test_the_package_s_tokenizer_keeps_any_text_and_puts_special_tokens_first():
 def test_a_byte_level_vocabulary_has_room_for_all_bytes():
     with pytest.raises(CourseError, match="at least 257 entries, not 256"):
         text.byte_level_bpe(ENGLISH, 256, special_tokens=["<pad>"])
+
+
+def test_encoding_asks_for_ranks_about_as_often_as_the_piece_is_long(built):
+    """Not as often as the square of its length: a text without blanks is one piece."""
+    asked = []
+
+    class Counted(dict):
+        def get(self, pair, otherwise=None):
+            asked.append(pair)
+            return dict.get(self, pair, otherwise)
+
+    tokenizer = built.BytePairEncoding(ENGLISH + CHINESE, 300)
+    tokenizer.ranks = Counted(tokenizer.ranks)
+    counts, rng = [], random.Random(0)
+    for length in (2_000, 4_000):
+        asked.clear()
+        piece = "".join(rng.choice("theandlamp") for _ in range(length))
+        assert tokenizer.decode(tokenizer.encode_piece(piece, len(tokenizer.merges))) == piece
+        counts.append(len(asked))
+    assert counts[1] < 2.3 * counts[0] and counts[1] < 8 * 4_000
+
+
+@given(st.text(alphabet="abc", max_size=40), st.integers(0, 30))
+def test_merging_with_a_heap_gives_what_searching_all_pairs_gives(piece, limit):
+    built = everything()
+    words = Counter(["abcabc", "aaab", "cabac", "bbbb"])
+    tokens, merges = built.learn(words, 256 + 30)
+    ids, ranks = {token: i for i, token in enumerate(tokens)}, {pair: rank for rank, pair in enumerate(merges[:limit])}
+    start = [ids[bytes([byte])] for byte in piece.encode()]
+    found = list(start)
+    while pairs := [pair for pair in itertools.pairwise(found) if pair in ranks]:
+        lowest = min(pairs, key=ranks.get)
+        at, kept = 0, []
+        while at < len(found):
+            hit = tuple(found[at : at + 2]) == lowest
+            kept.append(ids[tokens[lowest[0]] + tokens[lowest[1]]] if hit else found[at])
+            at += 1 + hit
+        found = kept
+    assert built.merge_by_rank(start, ranks.get, lambda pair: ids[tokens[pair[0]] + tokens[pair[1]]]) == found
 
 
 # --- embeddings and vectors -------------------------------------------------------------------------------------------

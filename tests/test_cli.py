@@ -305,7 +305,7 @@ def test_a_folder_that_goes_away_in_the_middle_leaves_no_chapter_unrun(course, c
 
 
 def test_a_chapter_that_cannot_be_read_or_started_is_told_and_the_others_run(course, capsys, monkeypatch):
-    (course / "chapters" / "00_works.ipynb").write_text("<<<<<<< HEAD")
+    (course / "chapters" / "00_works.ipynb").write_text("<<<<<<< HEAD", encoding="utf-8")
     write_notebook(course / "chapters" / "01_breaks.ipynb", "print(1)")
     original, calls = nbclient.NotebookClient.execute, []
 
@@ -325,7 +325,7 @@ def test_a_chapter_that_cannot_be_read_or_started_is_told_and_the_others_run(cou
 
 def test_an_executed_copy_that_cannot_be_written_leaves_the_one_before(course, monkeypatch):
     path = course / "copy.ipynb"
-    path.write_text("before")
+    path.write_text("before", encoding="utf-8")
 
     def half(self, text, encoding):
         self.write_bytes(text[:1].encode())
@@ -334,7 +334,7 @@ def test_an_executed_copy_that_cannot_be_written_leaves_the_one_before(course, m
     monkeypatch.setattr(Path, "write_text", half)
     with pytest.raises(OSError, match="No space left"):
         execute._write(path, "after")
-    assert path.read_text() == "before" and [p.name for p in course.glob("*copy*")] == ["copy.ipynb"]
+    assert path.read_text(encoding="utf-8") == "before" and [p.name for p in course.glob("*copy*")] == ["copy.ipynb"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")

@@ -902,20 +902,20 @@ ENTRY = {"tries": 2, "solved": None}
 )
 def test_an_odd_entry_is_put_aside_and_the_others_go_on(odd, capsys):
     content = json.dumps({"ngram.mle": ENTRY, "ngram.add_k": odd})
-    progress_file.file().write_text(content)
+    progress_file.file().write_text(content, encoding="utf-8")
     assert lm.progress()["tries"].sum() == 2
     aside = runtime.home() / "progress.damaged-1.json"
     assert capsys.readouterr().out == (
         f"Your progress file was damaged; it is kept as {aside}, and what can be read of it goes on.\n"
     )
-    assert aside.read_text() == content
+    assert aside.read_text(encoding="utf-8") == content
     lm.check("ngram.add_k", wrong_answer)
     assert progress_file.read() == {"ngram.mle": ENTRY, "ngram.add_k": {"tries": 1, "solved": None}}
     assert capsys.readouterr().out.startswith("ngram.add_k: not yet.")
 
 
 def test_lists_in_lists_without_end_are_put_aside_too():
-    progress_file.file().write_text("[" * 10**5)
+    progress_file.file().write_text("[" * 10**5, encoding="utf-8")
     assert progress_file.read() == {}
     assert (runtime.home() / "progress.damaged-1.json").exists()
 

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -742,7 +743,15 @@ def test_an_answer_that_ends_the_program_is_told_how_it_ended():
     assert said == "For count_words(string='sea') your function ended with SystemExit: bye: it has to return its result"
 
 
-def test_a_ctrl_c_of_the_learner_stops_the_check_and_the_answer(monkeypatch):
+@pytest.fixture
+def heard_interrupt():
+    """Ctrl-C raises KeyboardInterrupt, as in a notebook; where tests run in the background it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_ctrl_c_of_the_learner_stops_the_check_and_the_answer(monkeypatch, heard_interrupt):
     before = set(threading.enumerate())
     monkeypatch.setattr(guard, "SECONDS", 60.0)
     monkeypatch.setattr(guard, "PATIENCE", 60.0)

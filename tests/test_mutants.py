@@ -10,7 +10,7 @@ import pytest
 from notebook_code import Solution, solutions
 from test_notebooks import load_tool
 
-from lmtutor import exercises
+from lmtutor import exercises, results
 
 tool = load_tool("mutants")
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,3 +76,10 @@ def test_the_checks_refuse_all_changes_to_some_answers():
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert ", 0 surviving\nScore: 100.0 %" in done.stdout, done.stdout
+
+
+def test_of_all_changes_at_least_98_per_cent_were_refused():
+    (row,) = results.read("mutants")["rows"]
+    assert row["exercises"] == len(exercises.all_names())
+    assert row["equivalent"] == len(tool.equivalents())
+    assert float(row["score"].removesuffix(" %")) >= 98

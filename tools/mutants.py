@@ -28,7 +28,7 @@ from notebook_code import Solution, solutions  # of tests/
 from lmtutor import exercises, results
 
 EQUIVALENT = Path(__file__).resolve().parent.parent / "tests" / "equivalent_mutants.toml"
-SECONDS, MEMORY = 2.0, 1.5e9  # of processor time, and bytes more than at the start, that a check may take
+SECONDS, MEMORY = 2.0, 5e8  # of processor time, and bytes more than at the start, that a check may take
 
 Difference = tuple[str, str]  # the lines of the answer that are changed, and what they become
 
@@ -239,17 +239,30 @@ class Examiner:
         if self._process is None:
             self._begin()
         self._pipe.send((solution, code))
-        usage = psutil.Process(self._process.pid)
-        most = sum(usage.cpu_times()[:2]) + SECONDS, usage.memory_info().rss + MEMORY, time.monotonic() + 60
+        process, end = psutil.Process(self._process.pid), time.monotonic() + 60
+        start = self._used(process)
         while not self._pipe.poll(0.1):
-            if sum(usage.cpu_times()[:2]) > most[0] or usage.memory_info().rss > most[1] or time.monotonic() > most[2]:
+            if self._share(process, start) > 1 or time.monotonic() > end:
                 self.end()
                 return True
         try:
-            return self._pipe.recv()
+            refused = self._pipe.recv()
         except EOFError:  # the code ended the process
             self.end()
             return True
+        if self._share(process, start) > 0.25:  # the check itself stopped it: who knows what still runs
+            self.end()
+        return refused
+
+    @staticmethod
+    def _used(process: psutil.Process) -> tuple[float, float]:
+        """Seconds of processor time, and bytes."""
+        return sum(process.cpu_times()[:2]), process.memory_info().rss
+
+    def _share(self, process: psutil.Process, start: tuple[float, float]) -> float:
+        """Of what a check may take, the share that it has taken."""
+        seconds, memory = (now - before for now, before in zip(self._used(process), start, strict=True))
+        return max(seconds / SECONDS, memory / MEMORY)
 
     def _begin(self) -> None:
         # A fork has all that is imported here, and needs no seconds to begin; other systems import anew.
@@ -307,6 +320,9 @@ class Tally:
 def run(names: list[str]) -> Tally:
     """Put all mutants of these exercises before their checks, and show those that are called right."""
     tally, examiner, listed, found = Tally(), Examiner(), equivalents(), solutions()
+    wrong = [name for name in names if _refused(found[name], found[name].code)]  # and all is imported before the fork
+    if wrong:
+        raise SystemExit(f"The folded solutions of {', '.join(wrong)} are refused themselves: mend them first.")
     for name in names:
         for code in mutants(found[name].code):
             change = difference(found[name].code, code)

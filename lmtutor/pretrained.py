@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -21,7 +22,8 @@ if TYPE_CHECKING:  # transformers takes seconds to import, so functions import i
     from transformers import PreTrainedTokenizerBase
 
 WEIGHTS = "model.safetensors"
-ORIGIN = "converted_from.json"  # in the folder of a converted model: the checksums of its source and of its weights
+ORIGIN = "converted_from.json"  # in the folder of a converted model: the checksums of its source and of its weights,
+#                                 and the size and time of change that the weights had when they were checked
 
 
 @dataclass(frozen=True)
@@ -175,12 +177,36 @@ def _converted(name: str, gguf: Path, model: Model) -> Path:
 
 
 def _is_whole(folder: Path, model: Model) -> bool:
-    """Whether a converted model is there, comes from the known source, and was not damaged since."""
+    """Whether a converted model is there, comes from the known source, and was not damaged since.
+
+    Half a gigabyte takes a second to check, so that is done when the file was touched since the last time, and not else.
+    """
     try:
         origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
-        return origin == {"gguf": model.sha256, "weights": _digest(folder / WEIGHTS)}
-    except (OSError, ValueError):
+        if origin["gguf"] != model.sha256:
+            return False
+        if origin["checked"] == _stamp(folder / WEIGHTS):
+            return True
+        if origin["weights"] != _digest(folder / WEIGHTS):
+            return False
+        with suppress(OSError):  # where nothing can be written it is checked each time
+            _note(folder, model)
+        return True
+    except (OSError, ValueError, LookupError, TypeError):
         return False
+
+
+def _stamp(file: Path) -> list[int]:
+    """The size of a file in bytes and the time of its last change in nanoseconds."""
+    about = os.stat(file)
+    return [about.st_size, about.st_mtime_ns]
+
+
+def _note(folder: Path, model: Model) -> None:
+    """Write down what is true of a converted model, as `_is_whole` wants to find it."""
+    weights = folder / WEIGHTS
+    origin = {"gguf": model.sha256, "weights": _digest(weights), "checked": _stamp(weights)}
+    (folder / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
 
 
 def _convert(gguf: Path, folder: Path, model: Model) -> None:
@@ -198,8 +224,7 @@ def _convert(gguf: Path, folder: Path, model: Model) -> None:
         done = subprocess.run(work, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
         if done.returncode:
             raise OSError((done.stderr.strip().splitlines() or ["the conversion was ended"])[-1])
-        origin = {"gguf": model.sha256, "weights": _digest(unfinished / WEIGHTS)}
-        (unfinished / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
+        _note(unfinished, model)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(unfinished, folder)
     finally:

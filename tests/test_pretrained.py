@@ -155,6 +155,21 @@ def test_a_damaged_conversion_is_made_anew(harm, monkeypatch, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == sorted([pretrained.WEIGHTS, pretrained.ORIGIN])
 
 
+def test_a_conversion_is_checked_again_only_after_it_was_touched(monkeypatch, tmp_path):
+    model, folder = fake_model(monkeypatch, tmp_path)
+    pretrained.folder("smollm2")
+    checked, digest = [], pretrained._digest
+    monkeypatch.setattr(pretrained, "_digest", lambda file: checked.append(file) or digest(file))
+    pretrained.folder("smollm2")
+    assert checked == []
+    os.utime(folder / pretrained.WEIGHTS, (1, 1))
+    pretrained.folder("smollm2")
+    assert set(checked) == {folder / pretrained.WEIGHTS} and model.conversions == 1
+    checked.clear()
+    pretrained.folder("smollm2")
+    assert checked == []
+
+
 def test_a_conversion_that_fails_says_why_and_leaves_nothing(monkeypatch, tmp_path):
     model, folder = fake_model(monkeypatch, tmp_path)
     model.fails = "Traceback ...\nsafetensors.SafetensorError: I/O error: No space left on device"

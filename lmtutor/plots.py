@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import struct
 import warnings
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import display
 from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter
 
-from lmtutor.runtime import several
+from lmtutor.runtime import CourseError, several
 
+DPI = 160  # sharp on a screen of twice the usual density, and in print
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # Of these fonts, which hold Chinese among others, those that the machine has are asked for what DejaVu Sans lacks.
@@ -43,6 +49,40 @@ warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)  # 
 def new_axes(ax: Axes | None = None, **figure_arguments) -> Axes:
     """The Axes given, or those of a new figure."""
     return ax if ax is not None else plt.figure(**figure_arguments).add_subplot()
+
+
+def show(alt: str) -> None:
+    """Show the current figure, sharp, with a text for readers who cannot see it; then close it.
+
+    Args:
+        alt: what there is to see, in a sentence or two: the kind of picture, its axes, what it shows. It is compared
+            where the cell's output is, so no number of it may depend on the machine.
+
+    Raises:
+        CourseError: no figure is open, or there is no text.
+    """
+    if not plt.get_fignums():
+        raise CourseError("There is no figure to show: draw one first.")
+    figure = plt.gcf()
+    data, metadata = picture(figure, alt)
+    plt.close(figure)
+    display(data, metadata=metadata, raw=True)
+
+
+def picture(figure: Figure, alt: str) -> tuple[dict, dict]:
+    """What a notebook shows of a figure: a PNG of 160 dpi and its alternative text, and how large it is on the page.
+
+    Returns:
+        Jupyter's data and metadata, by MIME type.
+    """
+    if not alt.strip():
+        raise CourseError("A figure needs an alternative text: say in `alt` what there is to see.")
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight")
+    png = file.getvalue()
+    width, height = (round(pixels * figure.get_dpi() / DPI) for pixels in struct.unpack(">II", png[16:24]))
+    data = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
+    return data, {"image/png": {"alt": alt, "width": width, "height": height}}
 
 
 def plain(drawn: Artist) -> None:

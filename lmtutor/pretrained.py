@@ -179,7 +179,7 @@ def _converted(name: str, gguf: Path, model: Model) -> Path:
 def _is_whole(folder: Path, model: Model) -> bool:
     """Whether a converted model is there, comes from the known source, and was not damaged since.
 
-    Half a gigabyte takes a second to check, so that is done when the file was touched since the last time, and not else.
+    Half a gigabyte takes a second to check, so that is done only when the file was touched since the last time.
     """
     try:
         origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))

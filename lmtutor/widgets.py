@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 
 import ipywidgets
 import matplotlib.pyplot as plt
-from IPython.display import HTML, display
+from IPython.display import display
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lmtutor import plots
 from lmtutor.data import text
@@ -20,7 +19,7 @@ from lmtutor.models.ngram import NgramModel
 from lmtutor.runtime import CourseError
 
 
-def explore(draw: Callable[..., Axes], **controls: ipywidgets.Widget) -> ipywidgets.VBox:
+def explore(draw: Callable[..., Axes], *, alt: str, **controls: ipywidgets.Widget) -> ipywidgets.VBox:
     """Show controls and, below them, what `draw(**values of the controls)` draws; redraw at every change.
 
     A mistake in the input (any exception of `draw`, also one that comes only when its figure is rendered) is told in a
@@ -28,19 +27,20 @@ def explore(draw: Callable[..., Axes], **controls: ipywidgets.Widget) -> ipywidg
 
     Args:
         draw: returns the Axes of a new figure.
+        alt: what the picture shows whatever the controls say, for readers who cannot see it.
         controls: ipywidgets with a `value`, under the names of draw's arguments.
     """
     message = ipywidgets.HTML()
     box = ipywidgets.VBox([*controls.values(), message])
 
-    def picture() -> Figure | None:
+    def picture() -> tuple[dict, dict] | None:
         before = plt.get_fignums()
         try:
             figure = draw(**{name: control.value for name, control in controls.items()}).figure
             plots.plain(figure)
-            figure.canvas.draw()  # what fails there would be lost when the page asks for it
+            drawn = plots.picture(figure, alt)
             message.value = ""
-            return figure
+            return drawn
         except Exception as error:
             message.value = f"<b>{html.escape(told(error))}</b>"
             return None
@@ -49,11 +49,13 @@ def explore(draw: Callable[..., Axes], **controls: ipywidgets.Widget) -> ipywidg
                 plt.close(number)
 
     def redraw(_change=None) -> None:
-        if figure := picture():
-            handle.update(figure)
+        if drawn := picture():
+            data, metadata = drawn
+            handle.update(data, metadata=metadata, raw=True)
 
     display(box)
-    handle = display(picture() or HTML(""), display_id=True)
+    data, metadata = picture() or ({"text/plain": ""}, {})
+    handle = display(data, metadata=metadata, raw=True, display_id=True)
     for control in controls.values():
         control.observe(redraw, names="value")
     return box
@@ -91,6 +93,7 @@ def next_word(models: Mapping[str, Mapping[int, NgramModel]], history: str = "")
 
     return explore(
         draw,
+        alt="A bar for each of the ten words that are the likeliest to come next.",
         history=ipywidgets.Text(value=history, description="history", continuous_update=False),
         n=ipywidgets.IntSlider(value=orders[-1], min=orders[0], max=orders[-1], description="n"),
         smoothing=ipywidgets.Dropdown(options=list(models), value=list(models)[-1], description="smoothing"),

@@ -1,5 +1,7 @@
 """Figures and explorers show what is typed as it is, and say what went wrong."""
 
+import base64
+import struct
 import subprocess
 import sys
 
@@ -58,6 +60,30 @@ def test_signs_that_no_font_has_give_no_warning():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_figure_is_shown_sharp_with_its_alternative_text_and_closed(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "display", lambda data, **options: shown.append((data, options)))
+    plots.curves([1, 2], {"a": [1, 2]}, xlabel="n", ylabel="loss")
+    plots.show(alt="A rising line.")
+    ((data, options),) = shown
+    png = base64.b64decode(data["image/png"])
+    about = options["metadata"]["image/png"]
+    width, height = struct.unpack(">II", png[16:24])
+    assert about["alt"] == data["text/plain"] == "A rising line." and plt.get_fignums() == []
+    assert (width, height) == pytest.approx((2 * about["width"], 2 * about["height"]), abs=2)  # two pixels for each
+
+
+def test_a_picture_without_a_text_or_without_a_figure_is_refused():
+    with pytest.raises(CourseError, match="no figure to show"):
+        plots.show(alt="Nothing.")
+    plots.new_axes()
+    with pytest.raises(CourseError, match="needs an alternative text"):
+        plots.show(alt=" ")
+
+
 # --- explorers --------------------------------------------------------------------------------------------------------
 
 
@@ -68,13 +94,15 @@ class Shown:
         self.pictures = []
         monkeypatch.setattr(widgets, "display", self.display)
 
-    def display(self, what, display_id=False):
+    def display(self, what, display_id=False, **options):
         if display_id:
-            self.update(what)
+            self.update(what, **options)
         return self
 
-    def update(self, what):
-        self.pictures.append(what)
+    def update(self, what, metadata=None, raw=True):
+        if metadata:  # else there is nothing to see
+            self.pictures.append(what["image/png"])
+            assert metadata["image/png"]["alt"] == what["text/plain"] == "A plot."
 
 
 @pytest.fixture
@@ -84,7 +112,7 @@ def shown(monkeypatch):
 
 def explored(draw, value="a"):
     control = ipywidgets.Text(value=value)
-    box = widgets.explore(draw, typed=control)
+    box = widgets.explore(draw, alt="A plot.", typed=control)
     return control, box.children[-1]
 
 
@@ -125,12 +153,13 @@ def test_what_fails_from_the_start_is_told_and_the_next_value_draws(value, shown
     control, message = explored(draws, value)
     assert message.value != "" and plt.get_fignums() == []
     control.value = "b"
-    assert message.value == "" and isinstance(shown.pictures[-1], plt.Figure)
+    assert message.value == "" and len(shown.pictures) == 1
 
 
 def test_what_is_typed_into_an_explorer_is_no_mathematics(shown):
-    control, message = explored(draws, COSTLY)
-    assert message.value == "" and as_written(shown.pictures[-1].axes[0])
+    drawn = []
+    control, message = explored(lambda typed: drawn.append(draws(typed)) or drawn[-1], COSTLY)
+    assert message.value == "" and as_written(drawn[-1])
 
 
 def test_a_curve_with_fewer_numbers_ends_earlier():

@@ -22,8 +22,9 @@ NOTEBOOKS = $(if $(CH),$(wildcard chapters/$(CH)*.ipynb),chapters) -p no:cachepr
 # The stored outputs are those of the quick profile on the CPU with the embedded data, so they are compared with these.
 AS_STORED := LMTUTOR_PROFILE=quick LMTUTOR_SOURCE=embedded LMTUTOR_DATA_DIR= LMTUTOR_DEVICE=cpu LMTUTOR_PRECISION=no
 
-# OpenMP's threads sleep while they wait, so that a busy machine slows a chapter down by its share and not twentyfold.
+# OpenMP's threads soon sleep when they wait, so that a busy machine slows a chapter down by its share, not twentyfold.
 export OMP_WAIT_POLICY ?= passive
+export GOMP_SPINCOUNT ?= 1000
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help

@@ -298,16 +298,17 @@ def test_every_public_name_of_the_package_is_there_and_others_are_not():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks GNU's OpenMP, which torch brings on Linux")
-@pytest.mark.parametrize("chosen, expected", [(None, "PASSIVE"), ("active", "ACTIVE")])
-def test_waiting_threads_sleep_unless_the_learner_says_otherwise(chosen, expected):
+@pytest.mark.parametrize("chosen, expected, count", [(None, "PASSIVE", 1000), ("active", "ACTIVE", None)])
+def test_waiting_threads_sleep_unless_the_learner_says_otherwise(chosen, expected, count):
     """OpenMP itself tells what it has read, when torch loads it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
-    environment |= {"OMP_DISPLAY_ENV": "true", "PYTHONPATH": str(runtime.PACKAGE.parent)}
+    environment |= {"OMP_DISPLAY_ENV": "verbose", "PYTHONPATH": str(runtime.PACKAGE.parent)}
     if chosen:
         environment["OMP_WAIT_POLICY"] = chosen
     done = subprocess.run([sys.executable, "-c", "import lmtutor"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0
     assert f"OMP_WAIT_POLICY = '{expected}'" in done.stderr
+    assert (f"GOMP_SPINCOUNT = '{count}'" in done.stderr) == (count is not None)
 
 
 def test_a_relative_home_is_the_same_folder_from_everywhere(monkeypatch, tmp_path):

@@ -75,6 +75,15 @@ def test_metadata_is_reduced_and_counts_run_from_one(root):
     assert [output.get("text", output.get("execution_count")) for output in first.outputs] == ["ab\n", 1]
 
 
+def test_what_a_figure_says_of_itself_is_kept(root):
+    """Its alternative text, and how wide it is shown."""
+    notebook = formatted(root)
+    said = {"image/png": {"alt": "A line.", "width": 300, "height": 200}}
+    notebook.cells[3].outputs = [nbformat.v4.new_output("display_data", {"image/png": "AAAA"}, metadata=said)]
+    write(root, notebook)
+    assert formatted(root).cells[3].outputs[0].metadata == said
+
+
 def test_the_file_is_readable_as_text(root):
     tool.format_all(root, write=True)
     text = (root / "chapters" / "01_title.ipynb").read_text(encoding="utf-8")

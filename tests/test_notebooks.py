@@ -15,7 +15,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
-OPENING = ("**You will be able to**", "**Cost**", "**Before**", "**Covers**")
+OPENING = ("**You will be able to**", "**Cost**", "**Before**")
+MAIN_LINE = 90  # cells without the tag "optional"
+# Chapters that are not yet what the two tests of these lists ask for. A renewed chapter leaves them; none comes back.
+NOT_YET_SHORT = (
+    "00_start_here",
+    "01_ngram_language_models",
+    "02_tokens_and_embeddings",
+    "03_recurrent_language_models",
+    "04_classifying_text",
+    "05_attention",
+    "06_transformer",
+    "07_machine_translation",
+    "08_generating_text",
+    "09_pretraining_bert",
+    "10_finetuning_bert",
+    "11_tagging_answering_summarising",
+    "12_peft",
+)
+NOT_YET_DESCRIBED = NOT_YET_SHORT
 
 pytestmark = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -61,7 +79,7 @@ def test_it_ends_with_a_quiz_and_what_to_remember(path):
     assert any("Quiz" in heading for heading in headings)
     assert any("What to remember" in heading for heading in headings)
     if path.stem[:2] != "00":
-        for wanted in ("Play", "From the documents", "On real data"):
+        for wanted in ("Play", "On real data"):
             assert any(wanted in heading for heading in headings), f"there is no section {wanted!r}"
 
 
@@ -105,6 +123,51 @@ def test_there_is_a_widget_with_its_picture(path):
         assert {"application/vnd.jupyter.widget-view+json", "image/png"} <= kinds, f"{label(cell)} shows {kinds}"
 
 
+# --- what a first reader may skip -----------------------------------------------------------------------------------
+
+
+def optional(cells) -> list[set[bool]]:
+    """For each cell whether it stands in a section, or below one, whose heading says "(optional)"; both if it mixes."""
+    answers, level = [], None  # level: of the optional section that is open
+    for cell in cells:
+        found, lines = set(), []
+        if cell.cell_type == "markdown":
+            lines = re.sub(r"^```.*?^```", "", cell.source, flags=re.M | re.S).splitlines()
+        if not (lines and re.match("#+ ", lines[0])):
+            found.add(level is not None)
+        for heading in (line for line in lines if re.match("#+ ", line)):
+            depth = len(heading.split()[0])
+            if level is None or depth <= level:
+                level = depth if "(optional)" in heading else None
+            found.add(level is not None)
+        answers.append(found)
+    return answers
+
+
+def test_optional_sections_and_no_other_cells_are_tagged(path):
+    """Every cell of a section whose heading says "(optional)", with the sections below it, carries the tag."""
+    cells = read(path).cells
+    for cell, found in zip(cells, optional(cells), strict=True):
+        first = cell.source.splitlines()[0][:60]
+        assert len(found) == 1, f"{first!r}: one part is optional, another is not: begin a new cell with the heading"
+        if found == {True}:
+            assert "optional" in tags(cell), f"{first!r} stands in an optional section: tag it `optional`"
+        else:
+            assert "optional" not in tags(cell), f"{first!r} is tagged `optional`, its section is not called so"
+
+
+def test_the_main_line_is_short_and_the_opening_says_the_readers_hours(path):
+    cells = read(path).cells
+    main = sum("optional" not in tags(cell) for cell in cells)
+    faults = [f"the main line has {main} cells, {MAIN_LINE} are allowed"] if main > MAIN_LINE else []
+    if not re.search(r"\*\*Your time\*\* about (\S+ ){1,4}hours?\b", cells[0].source):
+        faults.append("the opening has no line `**Your time** about N hours`")
+    if path.stem in NOT_YET_SHORT:
+        assert faults, f"{path.stem} is what this test asks for: take it from the list NOT_YET_SHORT"
+    else:
+        assert not faults, "; ".join(faults)
+
+
 # --- outputs ----------------------------------------------------------------------------------------------------------
 
 
@@ -141,21 +204,40 @@ def test_no_compared_output_holds_last_digits(path):
 
 
 def test_only_known_tags_are_used(path):
-    known = {"badge", "colab", "widget", "readme-picture", "nbval-ignore-output", "raises-exception"}
+    known = {"badge", "colab", "widget", "readme-picture", "nbval-ignore-output", "raises-exception", "optional"}
     for cell in read(path).cells:
         unknown = {tag for tag in tags(cell) if not tag.startswith("same-as:")} - known
         assert not unknown, f"{label(cell)} has the tags {unknown}"
 
 
+def pictures(path) -> list[tuple]:
+    """Each PNG of the notebook: its cell, its bytes, and what its output says of it."""
+    return [
+        (cell, base64.b64decode(output.data["image/png"]), output.get("metadata", {}).get("image/png", {}))
+        for cell in codes(read(path))
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+
+
 def test_figures_have_a_sensible_size(path):
-    """Wide enough to read, no wider than a page, and modest in bytes."""
-    for cell in codes(read(path)):
-        for output in cell.outputs:
-            if "image/png" in output.get("data", {}):
-                png = base64.b64decode(output.data["image/png"])
-                width, height = struct.unpack(">II", png[16:24])
-                assert 200 <= width <= 1400 and 100 <= height <= 1200, f"{label(cell)}: {width} x {height}"
-                assert len(png) < 250_000, f"{label(cell)}: {len(png):,} bytes"
+    """Wide enough to read, no wider than a page, sharp on a screen of twice the usual density, and modest in bytes."""
+    for cell, png, metadata in pictures(path):
+        pixels = struct.unpack(">II", png[16:24])
+        width, height = metadata.get("width", pixels[0]), metadata.get("height", pixels[1])
+        assert 200 <= width <= 900 and 100 <= height <= 700, f"{label(cell)} is shown {width} x {height}"
+        if metadata:
+            assert pixels[0] >= 1.9 * width, f"{label(cell)}: {pixels[0]} pixels on a width of {width}"
+        assert len(png) < 250_000, f"{label(cell)}: {len(png):,} bytes"
+
+
+def test_figures_have_an_alternative_text(path):
+    """`plots.show(alt=...)` and `widgets.explore(..., alt=...)` write it into the output's metadata."""
+    without = [label(cell) for cell, _, metadata in pictures(path) if len(metadata.get("alt", "")) < 30]
+    if path.stem in NOT_YET_DESCRIBED:
+        assert without, f"{path.stem} is what this test asks for: take it from the list NOT_YET_DESCRIBED"
+    else:
+        assert not without, f"say in 30 characters or more what is to be seen: {without}"
 
 
 def test_outputs_do_not_name_this_machine(path):
@@ -173,7 +255,7 @@ def test_code_cells_fit_on_a_screen(path):
 
 
 def test_the_notebook_is_small(path):
-    assert path.stat().st_size < 1.5e6
+    assert path.stat().st_size < 3e6
 
 
 def test_it_stands_in_its_one_form(path):

@@ -91,7 +91,7 @@ test-device: $(VENV)/test.stamp ## all chapters on a device that pretends to be 
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) on a pretended device; copies and run.log go to runs/device/ ..."
 	@HF_HUB_OFFLINE=1 $(PY) tests/pretended_device.py $(CH)
 
-run: $(VENV)/lab.stamp ## execute the chapters headless into runs/ [CH=01] [PROFILE=full]
+run: $(VENV)/lab.stamp ## execute the chapters headless into runs/ [CH=01, or CH=03_bug_hunt alone] [PROFILE=full]
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) headless (profile $(PROFILE)); copies and run.log go to runs/ ..."
 	@$(PY) -m lmtutor.course.cli run $(CH) --profile $(PROFILE)
 

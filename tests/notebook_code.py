@@ -13,7 +13,13 @@ import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+COMPANION = "_bug_hunt"
 CHECK = r"""^lm\.check\(\s*["']([^"']+)["'],\s*(\w+)"""
+
+
+def called(path: Path) -> str:
+    """How a notebook is called: a chapter by its number, "03", a companion by its name, "03_bug_hunt"."""
+    return path.stem if path.stem.endswith(COMPANION) else path.stem[:2]
 
 
 def definitions(chapter: str, *names: str) -> SimpleNamespace:
@@ -39,7 +45,7 @@ def definitions(chapter: str, *names: str) -> SimpleNamespace:
 
 def cells(chapter: str) -> list[str]:
     """The code cells of a chapter, but for the one for Colab."""
-    (path,) = CHAPTERS.glob(f"{chapter}_*.ipynb")
+    (path,) = [path for path in CHAPTERS.glob("[0-9][0-9]_*.ipynb") if called(path) == chapter]
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     plain = TransformerManager().transform_cell  # magics become calls
     return [plain(cell.source) for cell in code if "colab" not in cell.metadata.get("tags", [])]
@@ -68,11 +74,11 @@ def _is_stub(statement: ast.stmt) -> bool:
 
 
 def notebooks():
-    """Each chapter's notebook: number -> cells."""
+    """Each notebook, as it is `called` -> cells."""
     found = {}
-    for path in sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb")):
+    for path in sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb"), key=called):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        found[path.name[:2]] = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+        found[called(path)] = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
     return found
 
 

@@ -234,6 +234,19 @@ def test_run_executes_chapters_and_says_what_they_cost(course, capsys):
     assert cost["seconds"] > 0 and cost["peak_memory_mb"] > 10 and {"machine", "date", "versions"} <= cost.keys()
 
 
+def test_a_number_names_the_chapter_and_its_companion_and_a_name_one_of_them(course):
+    write_notebook(course / "chapters" / "00_bug_hunt.ipynb", "print(1)")
+    both = ["00_bug_hunt", "00_works"]
+    for asked, found in (
+        (["00"], both),
+        (["00_bug_hunt"], both[:1]),
+        (["00_works.ipynb"], both[1:]),
+        (["02", "00_works", "00"], [*both, "02_shows"]),
+        ([], [*both, "01_breaks", "02_shows"]),
+    ):
+        assert [path.stem for path in execute.find(asked)] == found, asked
+
+
 def test_run_goes_on_after_a_failure_and_names_the_cell_and_the_error(course, capsys):
     assert main(["run", "--profile", "full", "--out", "elsewhere"]) == 1
     printed = capsys.readouterr().out

@@ -1024,7 +1024,7 @@ STUBS = [
 
 @pytest.mark.parametrize("chapter", exercises.CHAPTERS)
 def test_a_chapter_s_notebook_asks_each_of_its_exercises_once_and_in_their_order(chapter):
-    assert chapter in NOTEBOOKS, f"chapter {chapter} has exercises but no notebook in {CHAPTERS}"
+    assert chapter in NOTEBOOKS, f"{chapter} has exercises but no notebook in {CHAPTERS}"
     asked = [name for kind, code in NOTEBOOKS[chapter] if kind == "code" for name in asked_in(code)]
     assert asked == exercises.all_names(chapter)
 

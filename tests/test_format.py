@@ -158,6 +158,19 @@ def test_costs_stand_in_the_opening_cell_and_in_the_readme(root):
     assert readme.startswith("# Course\n") and readme.endswith("\nend\n") and "old" not in readme
 
 
+def test_a_companion_is_written_like_a_chapter_and_stands_in_its_row(root):
+    hunt = root / "chapters" / "01_bug_hunt.ipynb"
+    cells = [nbformat.v4.new_markdown_cell("# 01 · Bug hunt\n\nFind.\n\n**Cost** <!-- costs --><!-- /costs -->")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), hunt)
+    tool.format_all(root, write=True)
+    opening, badge, colab = nbformat.read(hunt, as_version=4).cells
+    assert "quick: not measured yet" in opening.source and "chapters/01_bug_hunt.ipynb" in badge.source
+    assert colab.metadata.tags == ["colab"]
+    rows = [line for line in (root / "README.md").read_text(encoding="utf-8").splitlines() if "bug_hunt" in line]
+    (row,) = rows
+    assert row.startswith("| [01 · A title](chapters/01_title.ipynb) ([bug hunt](chapters/01_bug_hunt.ipynb)) | It ")
+
+
 def test_a_chapter_that_was_not_measured_says_so(root):
     (root / "benchmarks" / "results" / "costs.json").unlink()
     assert "quick: not measured yet" in formatted(root).cells[0].source

@@ -35,7 +35,14 @@ NOT_YET_SHORT = (
 )
 NOT_YET_DESCRIBED = NOT_YET_SHORT
 
+COMPANION = "_bug_hunt"  # NN_bug_hunt is the companion of chapter NN
+
 pytestmark = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a notebook goes with a chapter and is none: it needs no widget, no quiz and fewer exercises."""
+    return re.fullmatch(rf"\d\d{COMPANION}", path.stem) is not None
 
 
 def read(path: Path):
@@ -62,7 +69,7 @@ def test_name_and_title_carry_the_same_number(path):
     first = read(path).cells[0]
     assert re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem)
     assert first.source.startswith(f"# {path.stem[:2]} · ")
-    for part in OPENING:
+    for part in OPENING[:3] if is_companion(path) else OPENING:
         assert part in first.source, f"the opening cell lacks {part}"
     assert "<!-- costs -->" in first.source and "<!-- /costs -->" in first.source
 
@@ -76,14 +83,23 @@ def test_badge_colab_cell_and_setup_come_first(path):
 
 def test_it_ends_with_a_quiz_and_what_to_remember(path):
     headings = re.findall(r"^## .*$", "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown"), re.M)
-    assert any("Quiz" in heading for heading in headings)
     assert any("What to remember" in heading for heading in headings)
+    if is_companion(path):
+        return
+    assert any("Quiz" in heading for heading in headings)
     if path.stem[:2] != "00":
         for wanted in ("Play", "On real data"):
             assert any(wanted in heading for heading in headings), f"there is no section {wanted!r}"
 
 
+def test_a_companion_goes_with_a_chapter_that_is_there(path):
+    if is_companion(path):
+        assert len([p for p in CHAPTERS if p.stem[:2] == path.stem[:2] and not is_companion(p)]) == 1
+
+
 def test_the_quiz_has_three_to_five_questions_with_an_answer_to_each_choice(path):
+    if is_companion(path):
+        pytest.skip("a companion needs no quiz")
     quiz = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown").split("Quiz", 1)[1]
     quiz = re.split(r"^## ", quiz, flags=re.M)[0]
     questions = re.split(r"^\*\*\d\.\*\* ", quiz, flags=re.M)[1:]
@@ -102,7 +118,7 @@ def test_each_exercise_is_followed_by_its_solution(path):
     """The cell that checks is followed by <details> with a solution, before the next check."""
     cells = read(path).cells
     checks = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and "lm.check(" in cell.source]
-    assert len(checks) >= (1 if path.stem[:2] == "00" else 4)
+    assert len(checks) >= (1 if path.stem[:2] == "00" else 2 if is_companion(path) else 4)
     for i, following in zip(checks, [*checks[1:], len(cells)], strict=True):
         between = "\n".join(cell.source for cell in cells[i + 1 : following] if cell.cell_type == "markdown")
         assert "<details>" in between and "```python" in between, f"no solution after {label(cells[i])}"
@@ -117,7 +133,7 @@ def test_exercises_are_stored_untouched(path):
 
 def test_there_is_a_widget_with_its_picture(path):
     cells = [cell for cell in codes(read(path)) if "widget" in tags(cell)]
-    assert cells
+    assert cells or is_companion(path)
     for cell in cells:
         kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
         assert {"application/vnd.jupyter.widget-view+json", "image/png"} <= kinds, f"{label(cell)} shows {kinds}"

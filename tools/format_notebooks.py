@@ -4,6 +4,7 @@
 
 - Each notebook in chapters/: stable ids of cells and widgets, metadata that says something to a reader and no other,
   execution counts in order; executing a notebook twice gives the same file.
+- NN_bug_hunt.ipynb is the companion of chapter NN: the README links it in that chapter's row.
 - What is made from elsewhere: the Colab badge and the Colab cell (from the address and the version in pyproject.toml),
   the costs in the opening cell and the README's table of chapters (from benchmarks/results/costs.json), the README's
   result tables, and its picture, chapters/readme.png (from the cell tagged "readme-picture").
@@ -36,6 +37,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 CELL_METADATA = ("tags", "jupyter")  # what is kept of a cell's metadata
+COMPANION = "_bug_hunt"  # what the name of a companion has after the chapter's number
 OWN_ID = ("badge", "colab")  # cells that are called as they are tagged
 
 
@@ -63,7 +65,18 @@ def format_all(root: Path, *, write: bool) -> list[Path]:
 
 
 def chapters(root: Path) -> list[Path]:
+    """All notebooks, companions among them."""
     return sorted((root / "chapters").glob("[0-9][0-9]_*.ipynb"))
+
+
+def companion_of(path: Path) -> Path:
+    """Where the companion of a chapter stands, if it has one."""
+    return path.with_name(f"{path.stem[:2]}{COMPANION}.ipynb")
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a notebook is the companion of a chapter, and none itself."""
+    return path.name == companion_of(path).name
 
 
 # --- notebooks --------------------------------------------------------------------------------------------------------
@@ -222,11 +235,13 @@ def readme_picture(root: Path) -> dict[Path, bytes]:
 
 def chapter_table(root: Path) -> str:
     rows = ["| chapter | what it teaches | quick | Colab |", "|---|---|---|---|"]
-    for path in chapters(root):
+    for path in [path for path in chapters(root) if not is_companion(path)]:
         title, teaches = opening(nbformat.read(path, as_version=4).cells[0].source)
         cost = costs(root).get(path.stem, {}).get("quick")
         spent = f"{_duration(cost['seconds'])}, {_memory(cost['peak_memory_mb'])}" if cost else "not measured"
-        rows.append(f"| [{title}](chapters/{path.name}) | {teaches} | {spent} | {badge(root, path.stem)} |")
+        hunt = companion_of(path)
+        beside = f" ([bug hunt](chapters/{hunt.name}))" if hunt.is_file() else ""
+        rows.append(f"| [{title}](chapters/{path.name}){beside} | {teaches} | {spent} | {badge(root, path.stem)} |")
     return "\n".join(rows)
 
 

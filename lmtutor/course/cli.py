@@ -56,7 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(function=_doctor)
 
     command = commands.add_parser("run", help="execute chapters headless; executed copies and a log are kept")
-    command.add_argument("chapters", nargs="*", metavar="CHAPTER", help="a number such as 01, or a name; default: all")
+    command.add_argument(
+        "chapters",
+        nargs="*",
+        metavar="CHAPTER",
+        help="a number such as 03 (with its bug hunt), or a name; default: all",
+    )
     command.add_argument("--profile", choices=PROFILES, help="default: LMTUTOR_PROFILE, or quick")
     command.add_argument("--out", type=Path, default=Path("runs"), help="folder for copies and log; default: runs")
     command.add_argument("--store", action="store_true", help="for maintainers: put outputs and costs into the course")

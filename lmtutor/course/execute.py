@@ -50,15 +50,18 @@ def folder() -> Path:
 def find(chapters: Sequence[str] = ()) -> list[Path]:
     """The notebooks of these chapters, each a number ("01") or a name; of all chapters if none is given.
 
+    A number names all that carry it: the chapter, and its companion ("03_bug_hunt") where there is one.
+
     Raises:
         CourseError: there is no such chapter; the nearest name is suggested.
     """
     names = {path.stem: path for path in sorted(folder().glob("[0-9][0-9]_*.ipynb"))}
     if not names:
         raise CourseError(f"There is no notebook in {str(folder())!r}.")
-    names |= {name[:2]: path for name, path in names.items()}
-    wanted = [Path(chapter).name.removesuffix(".ipynb") for chapter in chapters] or sorted(names)
-    return sorted({names[choose(name, sorted(names), "The chapter")] for name in wanted})
+    known = sorted({*names, *(name[:2] for name in names)})
+    wanted = [Path(chapter).name.removesuffix(".ipynb") for chapter in chapters] or list(names)
+    wanted = {choose(name, known, "The chapter") for name in wanted}
+    return [path for name, path in names.items() if name in wanted or name[:2] in wanted]
 
 
 def run(notebooks: Sequence[Path], out: Path, *, profile: str, store: bool = False) -> list[Outcome]:

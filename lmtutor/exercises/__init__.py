@@ -1,6 +1,6 @@
 """Exercises: `check` an answer, ask for a `hint`, see your `progress`.
 
-Each module of this folder holds the exercises of one chapter in a dict `EXERCISES`; "ngram.add_k" is the exercise
+Each module of this folder holds the exercises of one notebook in a dict `EXERCISES`; "ngram.add_k" is the exercise
 "add_k" of `lmtutor.exercises.ngram`. How an answer is examined is in `lmtutor.exercises.examine`.
 """
 
@@ -12,7 +12,7 @@ from lmtutor.exercises import progress_file
 from lmtutor.exercises.examine import Exercise
 from lmtutor.runtime import choose
 
-# Chapter number -> module. The order is that of the course.
+# Chapter number, or a companion's name such as "03_bug_hunt" -> module. The order is that of the course.
 CHAPTERS = {
     "00": "start",
     "01": "ngram",

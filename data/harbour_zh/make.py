@@ -33,8 +33,7 @@ def read_english() -> dict[str, tuple[str, list[str]]]:
             sys.exit(f"harbour/{name}.jsonl is missing; make it with: python data/harbour/make.py")
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
-            if record["kind"] == "prose":
-                found[record["id"].removeprefix("prose-")] = name, record["text"].split("\n\n")
+            found[record["id"]] = name, record["text"].split("\n\n")
     return found
 
 

@@ -229,9 +229,14 @@ def _from_rows(rows: Rows) -> DatasetDict:
 
 CATALOGUE: dict[str, Entry] = {
     "harbour": Entry(
-        about="Prose written for this course and generated tales, set in one small harbour town.",
+        about="Prose written for this course in many voices, much of it about one small harbour town.",
         task="language modelling",
         embedded=_embedded("harbour"),
+    ),
+    "tales": Entry(
+        about="Tales told by a program from a grammar, whose plots, agreement and recalled words are known.",
+        task="language modelling",
+        embedded=_embedded("tales"),
     ),
     "reviews": Entry(
         about="Generated reviews whose negation, contrast and intensity are known.",

@@ -24,7 +24,7 @@ from lmtutor.data import catalogue, files
 from lmtutor.runtime import CourseError
 
 # At least as many examples.
-EMBEDDED = {"harbour": 800, "reviews": 6000, "harbour_zh": 400, "phrasebook": 9200, "notices": 1200}
+EMBEDDED = {"harbour": 230, "tales": 700, "reviews": 6000, "harbour_zh": 400, "phrasebook": 9200, "notices": 1200}
 COLUMNS = {"phrasebook": ["en", "de", "zh"]}  # of texts, where it is not "text" alone
 WORD = re.compile(r"\w+")
 SPLITS = ["train", "validation", "test"]
@@ -198,21 +198,45 @@ def test_every_example_has_an_id_of_its_own(name):
     assert len(set(ids)) == len(ids) >= EMBEDDED[name]
 
 
-def test_harbour_keeps_the_truth_of_tales_beside_that_of_prose():
-    loaded = lm.load("harbour", "test")
-    for kind, truth in zip(loaded["kind"], loaded["truth"], strict=True):
-        assert kind in ("prose", "tale")
-        own, other = (("form", "title"), ("plot", "people"))[:: 1 if kind == "prose" else -1]
-        assert all(truth[key] for key in own) and not any(truth.get(key) for key in other)
-    assert set(loaded["kind"]) == {"prose", "tale"}
+def test_harbour_is_prose_in_ten_forms_with_enough_of_it_held_out():
+    words, forms = dict.fromkeys(SPLITS, 0), {split: set() for split in SPLITS}
+    for split, record in records("harbour"):
+        assert set(record) == {"id", "form", "title", "text"}
+        assert record["id"].startswith(record["form"] + "_") and record["text"].startswith(record["title"] + "\n\n")
+        words[split] += len(WORD.findall(record["text"]))
+        forms[split].add(record["form"])
+    assert words["train"] > 200_000 and min(words["validation"], words["test"]) >= 15_000
+    assert len(forms["train"]) == 10 and forms["train"] == forms["validation"] == forms["test"]
 
 
-def test_harbour_s_verbs_stand_where_the_truth_says_and_have_one_number_each():
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text, "and story_99 are near-duplicates: they share 100.0% of their runs of five words"),
+        (
+            lambda text: "Copied\n\n" + "A new line of my own. " * 3 + " ".join(text.split()[200:214]),
+            "and story_99 have a run of 12 words in common",
+        ),
+        (lambda text: "Two  spaces", "story_99.txt holds '  '"),
+        (lambda text: "“Curly”", "write straight quotation marks"),
+    ],
+    ids=["the same again", "a copied sentence", "two spaces", "curly"],
+)
+def test_the_maker_of_harbour_refuses_near_duplicates_and_other_forms(copied, change, message):
+    prose = copied / "harbour" / "prose"
+    (prose / "story_99.txt").write_text(change((prose / "story_01.txt").read_text(encoding="utf-8")), encoding="utf-8")
+    command = [sys.executable, str(copied / "harbour" / "make.py")]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_the_verbs_of_the_tales_stand_where_the_truth_says_and_have_one_number_each():
     numbers = {}
     count = 0
-    for _, record in records("harbour"):
+    for _, record in records("tales"):
         starts = {match.start() for match in WORD.finditer(record["text"])}
-        for verb in record["truth"].get("agreement", []):
+        for verb in record["truth"]["agreement"]:
             assert verb["verb_start"] in starts and record["text"].startswith(verb["verb"], verb["verb_start"]), verb
             numbers.setdefault(verb["verb"], set()).add(verb["number"])
             assert verb["distance"] >= 1 or not verb["attractor"]
@@ -221,12 +245,12 @@ def test_harbour_s_verbs_stand_where_the_truth_says_and_have_one_number_each():
     assert numbers["was"] == {"singular"} and numbers["were"] == {"plural"}
 
 
-def test_harbour_s_recalled_words_stood_in_the_text_as_many_words_before_as_the_truth_says():
+def test_the_recalled_words_of_the_tales_stood_in_the_text_as_many_words_before_as_the_truth_says():
     count = 0
-    for _, record in records("harbour"):
+    for _, record in records("tales"):
         words = list(WORD.finditer(record["text"]))
         place = {match.start(): i for i, match in enumerate(words)}
-        for again in record["truth"].get("recall", []):
+        for again in record["truth"]["recall"]:
             i = place[again["start"]]
             assert words[i].group() == again["word"]
             assert words[i - again["distance"]].group().lower() == again["word"].lower() and 0 < again["distance"] <= i
@@ -234,9 +258,9 @@ def test_harbour_s_recalled_words_stood_in_the_text_as_many_words_before_as_the_
     assert count > 5000
 
 
-def test_harbour_s_people_are_named_in_their_tale():
-    for _, record in records("harbour"):
-        for person in record["truth"].get("people", []):
+def test_the_people_of_the_tales_are_named_in_their_tale():
+    for _, record in records("tales"):
+        for person in record["truth"]["people"]:
             assert person["name"].split()[-1] in record["text"], record["id"]
             assert person["pronoun"] in ("he", "she")
 
@@ -430,7 +454,7 @@ def documents(records):
 
 
 def test_the_english_of_harbour_zh_is_whole_documents_of_harbour_in_the_same_split():
-    prose = {(split, r["id"].removeprefix("prose-")): r["text"] for split, r in records("harbour")}
+    prose = {(split, r["id"]): r["text"] for split, r in records("harbour")}
     count = 0
     for split in SPLITS:
         translated = documents(record for s, record in records("harbour_zh") if s == split)
@@ -523,8 +547,8 @@ def test_the_maker_of_harbour_zh_tells_a_translation_that_does_not_fit(copied, n
     [
         ("wikitex2", "did you mean 'wikitext2'?"),
         ("Harbour", "did you mean 'harbour'?"),
-        ("atlas!", "known: harbour, reviews,"),
-        ("", "known: harbour, reviews,"),
+        ("x0!", "known: harbour, tales,"),
+        ("", "known: harbour, tales,"),
     ],
 )
 def test_an_unknown_data_set_is_told_with_the_nearest(name, way_out):

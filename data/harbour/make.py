@@ -18,7 +18,7 @@ WORD = re.compile(r"\w+")
 HELD_OUT = 15_000
 """The fewest words of the validation and of the test split."""
 SHINGLE, ALIKE = 5, 0.02
-"""Two documents are near-duplicates if they share more than this share of their runs of so many words (Broder, 1997)."""
+"""Documents are near-duplicates if they share more than this share of their runs of so many words (Broder, 1997)."""
 COPIED = 12
 """No run of so many words occurs in two documents."""
 Record = dict[str, str]

@@ -16,6 +16,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter
 
@@ -129,8 +130,17 @@ def _plain_numbers(axis) -> None:
     """On a logarithmic axis: 1, 2, 5, 10, 20, ... written out, or powers of ten where those would be too many."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e4 * low else (1,)))
-    axis.set_major_formatter("{x:g}")
+    axis.set_major_formatter(_plain_number)
     axis.set_minor_formatter(NullFormatter())
+
+
+def _plain_number(x: float, _position: int | None = None) -> str:
+    """0.005 and 50,000 as a reader writes them; what is much smaller or larger as 5·10⁻⁵."""
+    if not x or 1e-3 <= abs(x) * (1 + 1e-9) < 1e6:
+        return f"{x:,.6g}"
+    digits, exponent = f"{x:.6e}".split("e")
+    power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return power if float(digits) == 1 else f"{float(digits):g}·{power}"
 
 
 def bars(values: Mapping[str, float], *, xlabel: str, digits: int = 3, ax: Axes | None = None) -> Axes:
@@ -162,25 +172,52 @@ def zipf(counts: Sequence[int], ax: Axes | None = None) -> Axes:
 
 
 def diagram(
-    boxes: Mapping[str, tuple[float, float]], arrows: Sequence[tuple[str, str]], ax: Axes | None = None
+    boxes: Mapping[str, tuple[float, float]],
+    arrows: Sequence[tuple[str, str]],
+    *,
+    residuals: Sequence[tuple[str, str]] = (),
+    frames: Mapping[str, Sequence[str]] | None = None,
+    fills: Mapping[str, str] | None = None,
+    unit: tuple[float, float] = (1.12, 0.62),
+    ax: Axes | None = None,
 ) -> Axes:
     """Boxes at (x, y) with arrows between them: for maps and model pictures.
 
     Args:
-        boxes: text of each box -> its centre, in units of one box.
+        boxes: text of each box -> its centre, in units of one box. Spaces at its ends keep two texts apart and are
+            not drawn; "+" is a circle.
         arrows: (from, to) pairs of texts.
+        residuals: (from, to) pairs of one column: a line that leaves above `from`, passes at the left, and enters `to`.
+        frames: label -> the boxes that a frame holds together, such as the parts of a layer that is repeated.
+        fills: a word -> the colour of all boxes with that word.
+        unit: width and height of one unit in inches.
     """
     xs, ys = zip(*boxes.values(), strict=True)
-    ax = new_axes(ax, figsize=(1.12 * (max(xs) - min(xs) + 1), 0.62 * (max(ys) - min(ys) + 1)))
+    wide = 0.6 + 0.5 * bool(frames)  # room at the sides
+    across, up = max(xs) - min(xs), max(ys) - min(ys)
+    ax = new_axes(ax, figsize=(unit[0] * (across + 2 * wide - 0.2), unit[1] * (up + 1)))
+    for label, inside in (frames or {}).items():
+        x, y = zip(*(boxes[text] for text in inside), strict=True)
+        low, left = min(y) - 0.62, min(x) - 1.02
+        size = (max(x) + 0.88 - left, max(y) + 0.5 - low)
+        ax.add_patch(FancyBboxPatch((left, low), *size, "round,pad=0,rounding_size=0.12", fc="0.97", ec="0.7", ls="--"))
+        ax.text(left + 0.04, low + size[1] + 0.04, label, fontsize=8, color="0.35", ha="left", va="bottom")
     drawn = {}
     for text, (x, y) in boxes.items():
-        frame = {"boxstyle": "round,pad=0.35", "fc": "#EAF2F8", "ec": "0.5"}
-        drawn[text] = ax.text(x, y, text, ha="center", va="center", fontsize=8.5, bbox=frame)
+        colour = next((fill for word, fill in (fills or {}).items() if word in text), "#EAF2F8")
+        shape = "circle,pad=0.1" if text.strip() == "+" else "round,pad=0.35"
+        frame = {"boxstyle": shape, "fc": colour, "ec": "0.5"}
+        drawn[text] = ax.text(x, y, text.strip(), ha="center", va="center", fontsize=8.5, bbox=frame)
+    rims = {text: box.get_bbox_patch() for text, box in drawn.items()}  # where arrows begin and end
+    look = {"arrowstyle": "->", "color": "0.4", "shrinkA": 0, "shrinkB": 1}
     for start, end in arrows:
-        # The patches let the arrow begin and end at the boxes' rims.
-        rims = {"patchA": drawn[start].get_bbox_patch(), "patchB": drawn[end].get_bbox_patch()}
-        ax.annotate("", boxes[end], boxes[start], arrowprops={"arrowstyle": "->", "color": "0.4", **rims})
-    ax.set(xlim=(min(xs) - 0.6, max(xs) + 0.6), ylim=(min(ys) - 0.6, max(ys) + 0.6))
+        ends = {"patchA": rims[start], "patchB": rims[end]}
+        ax.annotate("", boxes[end], boxes[start], arrowprops={**look, **ends})
+    for start, end in residuals:
+        (x, y), top = boxes[start], boxes[end][1]
+        ax.plot([x, x - 0.85, x - 0.85], [y + 0.5, y + 0.5, top], color="0.4", linewidth=1, solid_capstyle="round")
+        ax.annotate("", boxes[end], (x - 0.86, top), arrowprops={**look, "patchB": rims[end]})
+    ax.set(xlim=(min(xs) - wide, max(xs) + wide), ylim=(min(ys) - 0.6, max(ys) + 0.6))
     ax.axis("off")
     plain(ax)
     return ax

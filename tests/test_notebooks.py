@@ -33,7 +33,19 @@ NOT_YET_SHORT = (
     "11_tagging_answering_summarising",
     "12_peft",
 )
-NOT_YET_DESCRIBED = NOT_YET_SHORT
+NOT_YET_DESCRIBED = (
+    "00_start_here",
+    "01_ngram_language_models",
+    "02_tokens_and_embeddings",
+    "03_recurrent_language_models",
+    "04_classifying_text",
+    "07_machine_translation",
+    "08_generating_text",
+    "09_pretraining_bert",
+    "10_finetuning_bert",
+    "11_tagging_answering_summarising",
+    "12_peft",
+)
 
 COMPANION = "_bug_hunt"  # NN_bug_hunt is the companion of chapter NN
 

@@ -8,6 +8,7 @@ import sys
 import ipywidgets
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
 from lmtutor import plots, widgets
@@ -58,6 +59,35 @@ def test_signs_that_no_font_has_give_no_warning():
     code = "from lmtutor import plots; plots.bars({'a \\ue000 \\u4e2d': 1}, xlabel='').figure.canvas.draw()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_diagram_has_frames_around_and_lines_beside_its_boxes():
+    boxes = {"in": (0, 0), "norm": (0, 1), "attention": (0, 2), "+": (0, 3), "norm ": (0, 4)}
+    ax = plots.diagram(
+        boxes, [("in", "norm")], residuals=[("in", "+")], frames={"layer": ["norm", "attention", "+"]},
+        fills={"attention": "#ff0000"},
+    )  # fmt: skip
+    ax.figure.canvas.draw()
+    texts = {text.get_text(): text for text in ax.texts}
+    assert set(texts) == {"in", "norm", "attention", "+", "layer", ""}
+    assert texts["attention"].get_bbox_patch().get_facecolor() == (1, 0, 0, 1)
+    (frame,) = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+    left, low, width, height = frame.get_bbox().bounds
+    for text, (x, y) in boxes.items():
+        assert (left < x < left + width and low < y < low + height) == (text in ("norm", "attention", "+"))
+    (line,) = ax.lines
+    assert min(line.get_xdata()) > left and 0 < line.get_ydata()[0] < 1 and line.get_ydata()[-1] == 3
+
+
+def test_numbers_on_a_logarithmic_axis_are_written_as_a_reader_writes_them():
+    ax = plots.curves([1, 2], {"a": [2e-6, 0.05]}, xlabel="n", ylabel="loss", log="y")
+    ax.figure.canvas.draw()
+    ticks = {tick.get_text() for tick in ax.get_yticklabels()}
+    assert {"10⁻⁵", "0.001", "0.1"} <= ticks
+    ax = plots.curves([2e4, 5e4], {"a": [1, 2]}, xlabel="n", ylabel="loss", log="x")
+    ax.figure.canvas.draw()
+    assert "20,000" in {tick.get_text() for tick in ax.get_xticklabels()}
+    assert plots._plain_number(5e-5) == "5·10⁻⁵" and plots._plain_number(2e7) == "2·10⁷"
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------

@@ -58,7 +58,8 @@ class Runtime:
         if self.device.type == "cuda":
             where += f" ({torch.cuda.get_device_name(self.device)})"
         elif self.device.type == "cpu":
-            where += f" ({torch.get_num_threads()} threads)"
+            threads = torch.get_num_threads()
+            where += f" ({threads} thread{'s' if threads > 1 else ''})"
         precision = {"no": "float32"}.get(self.precision, self.precision)
         source = self.source if self.data_dir is None else f"{self.source} ({self.data_dir})"
         return (

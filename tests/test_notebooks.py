@@ -39,7 +39,6 @@ NOT_YET_DESCRIBED = (
     "02_tokens_and_embeddings",
     "03_recurrent_language_models",
     "04_classifying_text",
-    "07_machine_translation",
     "08_generating_text",
     "09_pretraining_bert",
     "10_finetuning_bert",

@@ -24,6 +24,7 @@ import pytest
 import torch
 import wrong_answers_adapt
 import wrong_answers_attention
+import wrong_answers_bugs
 import wrong_answers_classify
 import wrong_answers_extract
 import wrong_answers_finetune
@@ -63,6 +64,7 @@ for module in (
     wrong_answers_ngram,
     wrong_answers_tokens,
     wrong_answers_recurrent,
+    wrong_answers_bugs,
     wrong_answers_classify,
     wrong_answers_attention,
     wrong_answers_transformer,

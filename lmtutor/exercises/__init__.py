@@ -18,6 +18,7 @@ CHAPTERS = {
     "01": "ngram",
     "02": "tokens",
     "03": "recurrent",
+    "03_bug_hunt": "recurrent_bugs",
     "04": "classify",
     "05": "attention",
     "06": "transformer",

@@ -41,7 +41,6 @@ NOT_YET_DESCRIBED = (
     "04_classifying_text",
     "08_generating_text",
     "09_pretraining_bert",
-    "10_finetuning_bert",
     "11_tagging_answering_summarising",
     "12_peft",
 )

@@ -7,6 +7,7 @@ import io
 import struct
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -93,6 +94,18 @@ def plain(drawn: Artist) -> None:
     for text in drawn.findobj(Text):
         if id(text) not in keep:
             text.set_parse_math(False)
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """The code points that some font of the style has."""
+    fonts = [font_manager.get_font(font_manager.findfont(name)) for name in STYLE["font.family"]]
+    return frozenset().union(*(font.get_charmap() for font in fonts))
+
+
+def has_glyph(character: str) -> bool:
+    """Whether a character can be drawn on this machine, and not only as a box."""
+    return ord(character) in _glyphs()
 
 
 def curves(
@@ -297,5 +310,46 @@ def marked_text(text: str, spans: Sequence[tuple[int, int, str]], width: int = 8
                 colour = COLOURS[kinds.index(kind) % len(COLOURS)]
                 ax.add_patch(plt.Rectangle((left, line - 0.3), right - left, 0.6, color=colour, alpha=0.25, lw=0))
                 ax.text((left + right) / 2, line + 0.47, kind, fontsize=6, color=colour, ha="center", va="center")
+    plain(ax)
+    return ax
+
+
+def word_map(places: np.ndarray, words: Sequence[str], kinds: Sequence[str], ax: Axes | None = None) -> Axes:
+    """Points with their words beside them, moved until no two overlap; one colour and one marker for each kind.
+
+    Args:
+        places: [words, 2].
+        kinds: the kind of each word.
+    """
+    ax = new_axes(ax, figsize=(8.4, 5.6))
+    names = list(dict.fromkeys(kinds))
+    colour = dict(zip(names, COLOURS, strict=False))
+    for name, marker in zip(names, "osD^vP*", strict=False):
+        own = places[[kind == name for kind in kinds]]
+        ax.plot(*own.T, marker, color=colour[name], markersize=4, label=name)
+    ax.margins(0.09)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.figure.draw_without_rendering()  # only now it is known where the points lie on the page
+    points = ax.transData.transform(places) * 72 / ax.figure.dpi  # [words, 2], in points of 1/72 inch
+    half = np.array([[2.35 * len(word) + 2, 5.0] for word in words])  # of the boxes of the words, at 8 points
+    centres = points + [[size[0] + 5, 0] for size in half]
+    for _ in range(400):
+        moved = False
+        for i in range(len(words)):
+            gap = np.abs(centres - centres[i]) - half - half[i]  # an overlap where both are below 0
+            dots = np.abs(points - centres[i]) - half[i] - 2
+            for others, spaces in ((centres, gap), (points, dots)):
+                for j in np.flatnonzero((spaces < 0).all(axis=1)):
+                    if others is centres and i == j:
+                        continue
+                    away = np.sign(centres[i, 1] - others[j, 1]) or 1.0
+                    centres[i, 1] += away * min(1.5, -spaces[j, 1] + 0.1)
+                    moved = True
+        if not moved:
+            break
+    for word, kind, point, centre, place in zip(words, kinds, points, centres, places, strict=True):
+        line = {"arrowstyle": "-", "color": colour[kind], "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+        style = {"fontsize": 8, "color": colour[kind], "ha": "center", "va": "center", "textcoords": "offset points"}
+        ax.annotate(word, place, xytext=centre - point, arrowprops=line, **style)
     plain(ax)
     return ax

@@ -6,6 +6,7 @@ The picture is an output of its own below the controls, so that a page without a
 from __future__ import annotations
 
 import html
+import unicodedata
 from collections.abc import Callable, Mapping
 
 import ipywidgets
@@ -15,6 +16,7 @@ from matplotlib.axes import Axes
 
 from lmtutor import plots
 from lmtutor.data import text
+from lmtutor.data.bpe import BytePairEncoding
 from lmtutor.models.ngram import NgramModel
 from lmtutor.runtime import CourseError
 
@@ -98,3 +100,51 @@ def next_word(models: Mapping[str, Mapping[int, NgramModel]], history: str = "")
         n=ipywidgets.IntSlider(value=orders[-1], min=orders[0], max=orders[-1], description="n"),
         smoothing=ipywidgets.Dropdown(options=list(models), value=list(models)[-1], description="smoothing"),
     )
+
+
+def tokens(tokenizers: Mapping[str, BytePairEncoding], sentence: str, num_merges: int) -> ipywidgets.VBox:
+    """Type a text, choose a tokenizer and how many of its merges, and see the tokens as boxes.
+
+    Args:
+        tokenizers: name -> tokenizer.
+        sentence, num_merges: what is shown at first.
+    """
+
+    def draw(text: str, tokenizer: str, merges: int) -> Axes:
+        own = tokenizers[tokenizer]
+        ids = own.encode(text, merges)
+        rows, column = [[]], 0
+        for i in ids:
+            label, width = _token_label(own.tokens[i])
+            if column + width > 72:
+                rows, column = [*rows, []], 0
+            rows[-1].append((column, label, width))
+            column += width + 1
+        ax = plots.new_axes(figsize=(9, 0.7 + 0.36 * len(rows)))
+        for number, (y, (x, label, width)) in enumerate((y, box) for y, row in enumerate(rows) for box in row):
+            box = plt.Rectangle((x, y + 0.08), width + 0.8, 0.84, color=plots.COLOURS[number % 6], alpha=0.3)
+            ax.add_patch(box)
+            family = ["DejaVu Sans Mono", *plots.STYLE["font.family"]]
+            ax.text(x + width / 2 + 0.4, y + 0.5, label, ha="center", va="center", family=family, fontsize=9)
+        ax.set(xlim=(-0.5, 75), ylim=(len(rows), 0))
+        size = len(text.encode())
+        ax.set_title(f"{len(ids)} tokens for {len(text)} code points, {size} bytes ({tokenizer} merges)", fontsize=9)
+        ax.axis("off")
+        return ax
+
+    most = max(len(tokenizer.merges) for tokenizer in tokenizers.values())
+    return explore(
+        draw,
+        alt="The tokens of the text as coloured boxes, row below row, and their number above them.",
+        text=ipywidgets.Textarea(value=sentence, description="text", continuous_update=False),
+        tokenizer=ipywidgets.Dropdown(options=list(tokenizers), description="merges of"),
+        merges=ipywidgets.IntSlider(value=num_merges, min=0, max=most, step=20, description="merges"),
+    )
+
+
+def _token_label(token: bytes) -> tuple[str, int]:
+    """What the box of a token shows, and how many columns that takes: its text, or its bytes where that has no font."""
+    shown = token.decode(errors="replace").replace(" ", "\u2423").replace("\n", "\u23ce")
+    if not all(map(plots.has_glyph, shown)) or "\ufffd" in shown:
+        shown = token.hex(" ").upper()
+    return shown, sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in shown)

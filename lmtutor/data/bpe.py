@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding, equal to that of `tokenizers`, in Python: fast enough for a corpus of some megabytes."""
+"""Byte-level byte-pair encoding, equal to that of `tokenizers`, in Python: quick enough for the course's corpora."""
 
 from __future__ import annotations
 

@@ -141,25 +141,6 @@ def _remark_spearman(arguments, expected, got):
     return ""
 
 
-def shared_bucket(names: int, buckets: int) -> float:
-    """The expected share of names that share their bucket with at least one other name."""
-    return 1 - (1 - 1 / buckets) ** (names - 1)
-
-
-def _remark_shared_bucket(arguments, expected, got):
-    names, buckets = arguments
-    none = math.prod(1 - i / buckets for i in range(names)) if names <= buckets else 0.0
-    if same(1 - none, got, 1e-9):
-        return "That is the birthday probability that any two collide; asked is the share of names that do."
-    if same(1 - (1 - 1 / buckets) ** names, got, 1e-9):
-        return "A name cannot collide with itself: there are names - 1 others."
-    if same(1 - expected, got, 1e-9):
-        return "That is the share of names that are alone."
-    if any(same(1 - math.exp(-others / buckets), got, 1e-9) for others in (names, names - 1)):
-        return "That is the approximation, which is good for many names only: give the exact share."
-    return ""
-
-
 def characters_per_token(train: list[str], test: list[str], sizes: list[int]) -> list[float]:
     """For each vocabulary size: characters / tokens of the test texts, with byte-level BPE trained on the others."""
     characters = sum(map(len, test))
@@ -190,8 +171,133 @@ def _remark_characters_per_token(arguments, expected, got):
     return ""
 
 
+def encode(string: str, merges: list[tuple[int, int]]) -> list[int]:
+    """The ids of a text by byte-level BPE: byte b has the id b, and merge number i makes the id 256 + i.
+
+    The merges are applied in their order, each wherever its pair stands.
+    """
+    ids = list(string.encode())
+    for number, pair in enumerate(merges):
+        ids = merge(ids, pair, 256 + number)
+    return ids
+
+
+def _remark_encode(arguments, expected, got):
+    string, merges = arguments
+    got = [int(i) for i in got]
+    if got == list(map(ord, string)) != list(string.encode()):
+        return "These are code points; begin with the bytes, string.encode()."
+    if got == list(string.encode()) != expected:
+        return "These are the bytes; now apply the merges to them."
+    if decode(got, merges) == string and len(got) > len(expected):
+        return "It decodes to the text, but some pair that has a merge is left: apply all merges, in their order."
+    if len(got) and max(got) >= 256 + len(merges):
+        return "Merge number i, counted from 0, makes the id 256 + i."
+    if sorted(got) != sorted(expected) and len(got) == len(expected):
+        return "As many tokens, but other ones: an earlier merge goes before a later one, wherever they stand."
+    return ""
+
+
+def decode(ids: list[int], merges: list[tuple[int, int]]) -> str:
+    """The text of ids; bytes that are no text become U+FFFD."""
+    tokens = [bytes([byte]) for byte in range(256)]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    return b"".join(tokens[i] for i in ids).decode("utf-8", errors="replace")
+
+
+def _remark_decode(arguments, expected, got):
+    ids, merges = arguments
+    if "".join(decode([i], merges) for i in ids) == got:
+        return "You decoded each token by itself: join the bytes of all tokens first, a character may be split."
+    return "Return a string, not bytes." if isinstance(got, bytes) else ""
+
+
+def _failure_decode(arguments, error):
+    if isinstance(error, UnicodeDecodeError):
+        return "Not every sequence of ids is a text: pass errors='replace'."
+    return ""
+
+
+def sgns_step(word, context, noise, rate: float) -> tuple[list, list, list]:
+    """One step of gradient descent on the loss of skip-gram with negative sampling for one word.
+
+    The loss is -ln s(word . context) - sum_j ln s(-word . noise_j), s the logistic function.
+
+    Args:
+        word, context: [size].
+        noise: [negatives, size].
+        rate: how far to go against the gradient.
+
+    Returns:
+        The new word, context and noise; all gradients are taken at the old ones.
+    """
+    word, context, noise = (np.array(values, dtype=float) for values in (word, context, noise))
+    real, fake = (1 / (1 + np.exp(-scores)) for scores in (context @ word, noise @ word))
+    to_word = (real - 1) * context + fake @ noise
+    new = word - rate * to_word, context - rate * (real - 1) * word, noise - rate * np.outer(fake, word)
+    return tuple(values.tolist() for values in new)
+
+
+def _remark_sgns_step(arguments, expected, got):
+    word, context, noise, rate = arguments
+    got = [np.array(values, dtype=float) for values in got]
+    if len(got) != 3 or any(g.shape != np.shape(e) for g, e in zip(got, expected, strict=True)):
+        return "Return three things with the shapes of word, context and noise."
+    back = sgns_step(word, context, noise, -rate)
+    if all(same(b, g.tolist(), 1e-9) for b, g in zip(back, got, strict=True)):
+        return "You went up the gradient: subtract it."
+    if same(expected[0], got[0].tolist(), 1e-9):
+        new = np.array(expected[0])
+        real, fake = (1 / (1 + np.exp(-np.array(side) @ new)) for side in (context, noise))
+        later = np.array(context) - rate * (real - 1) * new, np.array(noise) - rate * np.outer(fake, new)
+        if all(same(e.tolist(), g.tolist(), 1e-9) for e, g in zip(later, got[1:], strict=True)):
+            return "Context and noise were changed with the new word vector: take all gradients at the old vectors."
+        return "The word's new vector is right, context or noise is not."
+    if same(expected[1:], [g.tolist() for g in got[1:]], 1e-9):
+        return "Context and noise are right; the word's gradient is a sum over the context and all noise vectors."
+    return ""
+
+
+def analogy(a: int, b: int, c: int, vectors) -> int:
+    """The row d, none of a, b and c, for which vector d points most nearly in the direction of b - a + c.
+
+    vectors: [words, size], each of length 1.
+    """
+    vectors = np.array(vectors, dtype=float)
+    cosines = vectors @ (vectors[b] - vectors[a] + vectors[c])
+    cosines[[a, b, c]] = -np.inf
+    return int(cosines.argmax())
+
+
+def _remark_analogy(arguments, expected, got):
+    a, b, c, vectors = arguments
+    vectors = np.array(vectors, dtype=float)
+    if got in (a, b, c):
+        return "The three given words may not be the answer."
+    if got == analogy(b, a, c, vectors):
+        return "The difference is turned round: go from a to b, so b - a + c."
+    if got == analogy(a, c, b, vectors) == analogy(a, b, c, vectors):
+        return ""
+    return ""
+
+
+def words_to_ids(words: list[str], ids: dict[str, int]) -> list[int]:
+    """The ids of words; a word that is not in `ids` gets that of "<unk>"."""
+    return [ids.get(word, ids["<unk>"]) for word in words]
+
+
+def _remark_words_to_ids(arguments, expected, got):
+    words, ids = arguments
+    if list(got) == [ids[word] for word in words if word in ids] != expected:
+        return "Unknown words are still lost: each of them has to become ids['<unk>']."
+    return ""
+
+
 _TRAIN = ["the lamp is lit, the lamp is out", "the ferry is late", "码头的灯亮了", "the lamplighter lit the lamps"]
 _TEST = ["the lamps are out", "灯", "the ferry is lit by lamps"]
+
+_MERGES = [(116, 104), (256, 101), (32, 257), (97, 109), (108, 259), (260, 112), (101, 114)]  # th, the, " the", am ...
 
 EXERCISES = {
     "utf8": Exercise(
@@ -287,13 +393,89 @@ EXERCISES = {
             remark=_remark_spearman,
         ),
     ),
-    "shared_bucket": Exercise(
-        hint="Take one name. Each of the names - 1 others misses its bucket with probability 1 - 1/buckets, and all of "
-        "them with that to the power names - 1.",
+    "encode": Exercise(
+        hint="list(string.encode()) gives the bytes as ids. Then take the merges one after the other, in their order: "
+        "merge(ids, pair, 256 + number).",
         examine=compare(
-            shared_bucket,
-            [(1, 4), (2, 4), (3, 4), (3, 1), (1000, 1024), (500, 2**18)],
-            remark=_remark_shared_bucket,
+            encode,
+            [
+                ("", []),
+                ("the", []),
+                ("the", [(116, 104)]),
+                ("the lamp", _MERGES),
+                ("灯", [(231, 129)]),
+                ("thethe the", _MERGES),
+                ("aaaa aaa", [(97, 97), (256, 256), (256, 97)]),
+                ("abcbc", [(98, 99), (97, 98), (97, 256)]),
+                ("abcab", [(97, 98), (98, 99)]),
+                ("the lamplighter's lamp, there", _MERGES),
+                ("café 灯 🚢", [(195, 169), (102, 256), (231, 129), (258, 175)]),
+            ],
+            remark=_remark_encode,
+        ),
+    ),
+    "decode": Exercise(
+        hint="Make a list of the bytes of each token: 256 of one byte, then for each merge the bytes of its left token "
+        "and those of its right one. Join the bytes of all ids, and decode at the end, with errors='replace'.",
+        examine=compare(
+            decode,
+            [
+                ([], []),
+                ([104, 105], []),
+                ([256, 101], [(116, 104)]),
+                ([258, 32, 261], _MERGES),
+                ([231, 129, 175], []),
+                ([257, 33], [(231, 129), (256, 175)]),
+                ([256, 175, 256], [(231, 129)]),
+                ([255, 65], []),
+            ],
+            remark=_remark_decode,
+            failure=_failure_decode,
+        ),
+    ),
+    "sgns_step": Exercise(
+        hint="Work out s(word . context) and s(word . noise_j). The gradient for the context is (s - 1) word, for "
+        "each noise vector s word, and for the word the sum of (s - 1) context and of s noise_j over all j.",
+        examine=compare(
+            sgns_step,
+            [
+                ([1.0], [0.0], [[0.0]], 1.0),
+                ([1.0, 0.0], [0.0, 1.0], [[0.0, 2.0]], 1.0),
+                ([0.5, -1.0], [1.0, 1.0], [[1.0, 0.0], [0.0, -1.0]], 0.1),
+                ([0.3, 0.2, -0.5], [1.0, -2.0, 0.5], [[0.1, 0.4, 0.2], [1.0, 1.0, -1.0], [0.1, 0.4, 0.2]], 0.5),
+                ([2.0, -1.0], [1.5, -0.5], [[-1.0, 0.5], [2.0, 1.0], [0.5, 0.5], [0.0, 3.0]], 0.25),
+            ],
+            remark=_remark_sgns_step,
+        ),
+    ),
+    "analogy": Exercise(
+        hint="vectors @ (vectors[b] - vectors[a] + vectors[c]) is largest where the direction fits best. Put -np.inf "
+        "in the places of a, b and c before you take argmax().",
+        examine=compare(
+            analogy,
+            [
+                (0, 1, 2, [[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [0.6, 0.8]]),
+                (0, 1, 2, [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8], [0.6, 0.8]]),
+                (2, 0, 1, [[0.0, 1.0], [-0.8, 0.6], [0.6, 0.8], [-1.0, 0.0], [0.8, -0.6], [-0.6, 0.8]]),
+                (1, 2, 0, [[0.6, 0.8], [1.0, 0.0], [0.8, -0.6], [0.0, -1.0], [0.28, 0.96], [0.96, 0.28], [-1.0, 0.0]]),
+                (3, 1, 2, [[-0.6, -0.8], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0], [0.6, -0.8], [0.6, 0.8]]),
+                (2, 3, 1, [[0.48, 0.6, 0.64], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [-0.6, 0.8, 0.0]]),
+            ],
+            remark=_remark_analogy,
+        ),
+    ),
+    "words_to_ids": Exercise(
+        hint="One word, one id: ids.get(word, ...) takes a second argument, what to give for a word that is not there.",
+        examine=compare(
+            words_to_ids,
+            [
+                (["late"], {"<unk>": 0, "late": 1}),
+                (["never"], {"<unk>": 0, "late": 1}),
+                (["never", "late", "never"], {"late": 1, "is": 2, "<unk>": 7}),
+                ([], {"<unk>": 0}),
+                (["the", "ferry", "is", "never", "late"], {"late": 0, "the": 1, "is": 2, "ferry": 3, "<unk>": 4}),
+            ],
+            remark=_remark_words_to_ids,
         ),
     ),
 }

@@ -145,13 +145,13 @@ def harbour() -> None:
             column = "prose, kinds written down" if corpus == "harbour" else "tales, slots of the grammar"
             counts = embeddings.cooccurrences(sentences, vocabulary, window=2)
             weighted = embeddings.sparse_pmi(counts, SMOOTHING).maximum(0)
-            trained = [
-                embeddings.skip_gram(counts, **lm.setup("02", quiet=True).skip_gram, seed=seed) for seed in range(3)
-            ]
+            settings = lm.setup("02", quiet=True).skip_gram
+            size = settings["size"]
+            trained = [embeddings.skip_gram(counts, **settings, seed=seed) for seed in range(3)]
             ways = {
                 "counts": [counts],
                 "PPMI": [weighted],
-                "PPMI and SVD": [embeddings.svd_vectors(weighted, 100)],
+                "PPMI and SVD": [embeddings.svd_vectors(weighted, size)],
                 "skip-gram, three seeds": trained,
             }
             found.setdefault("by chance", {})[column] = f"{embeddings.by_chance(kinds):.2f}"

@@ -21,7 +21,6 @@ MAIN_LINE = 90  # cells without the tag "optional"
 NOT_YET_SHORT = (
     "00_start_here",
     "01_ngram_language_models",
-    "02_tokens_and_embeddings",
     "03_recurrent_language_models",
     "04_classifying_text",
     "05_attention",

@@ -4,13 +4,13 @@ import itertools
 import json
 import math
 import random
-import warnings
 from collections import Counter
 from functools import cache
 
 import numpy as np
 import pytest
 import scipy.sparse
+import scipy.sparse.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,14 +18,11 @@ from notebook_code import definitions
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from lmtutor import batches, text
+from lmtutor.data import bpe
 from lmtutor.exercises import tokens as exercises
+from lmtutor.models import embeddings
 from lmtutor.runtime import CourseError
 
-BUILT = """
-    neighbours learn_simply GPT2_PIECES splitter pieces visible_bytes VISIBLE learn replace_in merge_by_rank
-    BytePairEncoding check_surrogates cooccurrences sparse_pmi positive unit svd_vectors murmur3 hash_features
-    OldKerasTokenizer
-""".split()  # noqa: SIM905
 WORDS = st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=12)  # ties nearly everywhere
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))  # all but lone surrogates
 ENGLISH = ["The lamp isn't lit, the ferry's late.", "lamps  and\n\n ropes; the rope-maker's 12 ropes!", "a ä à 🚢"]
@@ -33,18 +30,16 @@ CHINESE = ["码头上的灯亮了，渡船还没有来。", "灯塔的灯，码�
 
 
 @cache
-def everything():
-    return definitions("02", *BUILT)
+def learn():
+    """The slow trainer of the notebook, with the merge that a learner writes."""
+    found = definitions("02", "learn", "count_pairs").learn
+    found.__globals__["merge"] = exercises.merge
+    return found
 
 
 @pytest.fixture(scope="module")
-def built():
-    return everything()
-
-
-@pytest.fixture(scope="module")
-def tokenizer(built):
-    return built.BytePairEncoding(ENGLISH + CHINESE, 300)
+def tokenizer():
+    return bpe.BytePairEncoding(ENGLISH + CHINESE, 300)
 
 
 def library_merges(tokenizer):
@@ -54,34 +49,52 @@ def library_merges(tokenizer):
 # --- byte-pair encoding -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.proof("02", "byte-pair merges, in their order", "tokenizers BPE", "random words", exact=True)
+@pytest.mark.proof("02", "byte-pair tokens and merges, in their order", "tokenizers BPE", "random words", exact=True)
 @settings(max_examples=300, deadline=None)
 @given(WORDS, st.integers(1, 60))
 def test_the_simple_version_learns_the_library_s_merges_in_their_order_whatever_the_ties(words, size):
     theirs = Tokenizer(models.BPE())
     theirs.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     theirs.train_from_iterator([" ".join(words)], trainers.BpeTrainer(vocab_size=size, show_progress=False))
-    merges = library_merges(theirs)
-    ours, spelled = everything().learn_simply(Counter(words), len(merges))
-    assert [merge[:2] for merge in ours] == merges
-    assert {word: s.split() for word, s in spelled.items()} == {word: theirs.encode(word).tokens for word in words}
+    tokens, merges, spelled = learn()(Counter(words), size)
+    if size >= len(set("".join(words))):  # else the library keeps some of the letters only
+        assert tokens == sorted(theirs.get_vocab(), key=theirs.get_vocab().get)
+        assert [(tokens[left], tokens[right]) for left, right in merges] == library_merges(theirs)
+        assert {w: [tokens[i] for i in ids] for w, ids in spelled.items()} == {
+            w: theirs.encode(w).tokens for w in words
+        }
 
 
-def test_at_equal_counts_the_pair_with_the_smaller_ids_wins(built):
+def test_at_equal_counts_the_pair_with_the_smaller_ids_wins():
     """op and pe both 16 times; ba and ab both twice: the smaller left id, then the smaller right id."""
-    assert built.learn_simply({"rope": 5, "roped": 2, "hope": 3, "hoped": 6}, 1)[0] == [("o", "p", 16)]
-    assert built.learn_simply({"ba": 2, "ab": 2}, 1)[0] == [("a", "b", 2)]
-    assert built.learn_simply({"ac": 2, "ab": 2}, 1)[0] == [("a", "b", 2)]
-    assert built.learn_simply({"ab": 1, "ba": 2}, 1)[0] == [("b", "a", 2)]
+    ledger = {"rope": 5, "roped": 2, "hope": 3, "hoped": 6}
+    for words, first in (
+        (ledger, "op"),
+        ({"ba": 2, "ab": 2}, "ab"),
+        ({"ac": 2, "ab": 2}, "ab"),
+        ({"ab": 1, "ba": 2}, "ba"),
+    ):
+        letters = len(set("".join(words)))
+        assert learn()(words, letters + 1)[0][letters:] == [first]
+
+
+@pytest.mark.proof("02", "the trainer of a dozen lines, on bytes", "lmtutor.data.bpe", "any Unicode text", exact=True)
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text("ab ,灯塔é", max_size=30), max_size=5), st.integers(256, 290))
+def test_the_simple_version_and_the_package_s_learn_the_same_from_bytes(texts, size):
+    pieces = Counter(piece for string in texts for piece in bpe.pieces(string))
+    shown = {"".join(bpe.VISIBLE[byte] for byte in piece.encode()): count for piece, count in pieces.items()}
+    tokens, merges, _ = learn()(shown, size, bpe.VISIBLE.values())
+    ours, theirs = bpe.learn(pieces, size)
+    assert tokens == ["".join(bpe.VISIBLE[byte] for byte in token) for token in ours] and merges == theirs
 
 
 @pytest.mark.proof("02", "byte-level merges and ids", "tokenizers ByteLevel BPE", "any Unicode text", exact=True)
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(UNICODE, st.text("ab ,灯塔", max_size=30)), max_size=6), st.integers(256, 330), UNICODE)
 def test_byte_level_merges_and_ids_are_the_library_s_for_any_text(texts, size, new):
-    built = everything()
-    ours, theirs = built.BytePairEncoding(texts, size), text.byte_level_bpe(texts, size)
-    written = ["".join(built.VISIBLE[byte] for byte in token) for token in ours.tokens]
+    ours, theirs = bpe.BytePairEncoding(texts, size), text.byte_level_bpe(texts, size)
+    written = ["".join(bpe.VISIBLE[byte] for byte in token) for token in ours.tokens]
     assert written == sorted(theirs.get_vocab(), key=theirs.get_vocab().get)
     assert [(written[left], written[right]) for left, right in ours.merges] == library_merges(theirs)
     for string in (*texts, new):
@@ -90,8 +103,8 @@ def test_byte_level_merges_and_ids_are_the_library_s_for_any_text(texts, size, n
 
 @pytest.mark.proof("02", "byte-level ids", "tokenizers ByteLevel BPE", "English and Chinese", exact=True)
 @pytest.mark.parametrize("texts", [ENGLISH, CHINESE, ENGLISH + CHINESE], ids=["English", "Chinese", "both"])
-def test_bpe_equals_the_library_on_english_and_on_chinese(built, texts):
-    ours, theirs = built.BytePairEncoding(texts, 400), text.byte_level_bpe(texts, 400)
+def test_bpe_equals_the_library_on_english_and_on_chinese(texts):
+    ours, theirs = bpe.BytePairEncoding(texts, 400), text.byte_level_bpe(texts, 400)
     assert [ours.encode(t) for t in ENGLISH + CHINESE] == [theirs.encode(t).ids for t in ENGLISH + CHINESE]
     assert len(ours.merges) > 20
 
@@ -120,20 +133,11 @@ def test_any_ids_decode_to_some_text(tokenizer, ids):
 
 @pytest.mark.proof("02", "pieces before merging", "tokenizers ByteLevel (GPT-2)", "any Unicode text", exact=True)
 @given(UNICODE)
-def test_pieces_are_those_of_gpt2_and_join_to_the_text(built, string):
-    assert "".join(built.pieces(string)) == string
+def test_pieces_are_those_of_gpt2_and_join_to_the_text(string):
+    assert "".join(bpe.pieces(string)) == string
     theirs = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(string)
-    shown = ["".join(built.VISIBLE[byte] for byte in piece.encode()) for piece in built.pieces(string)]
+    shown = ["".join(bpe.VISIBLE[byte] for byte in piece.encode()) for piece in bpe.pieces(string)]
     assert shown == [piece for piece, _ in theirs]
-
-
-@pytest.mark.proof("02", "tokens that the merges save", "the sum of their counts", "English", exact=True)
-def test_each_merge_saves_as_many_tokens_as_its_count_unless_it_is_of_twins(built):
-    words = Counter(word for string in ENGLISH for word in text.words(string))
-    merges, spelled = built.learn_simply(words, 30)
-    tokens = sum(len(spelled[word].split()) * count for word, count in words.items())
-    assert not any(left == right for left, right, _ in merges)
-    assert tokens == sum(len(word) * count for word, count in words.items()) - sum(count for *_, count in merges)
 
 
 def test_the_package_s_tokenizer_keeps_any_text_and_puts_special_tokens_first():
@@ -149,7 +153,7 @@ def test_a_byte_level_vocabulary_has_room_for_all_bytes():
         text.byte_level_bpe(ENGLISH, 256, special_tokens=["<pad>"])
 
 
-def test_encoding_asks_for_ranks_about_as_often_as_the_piece_is_long(built):
+def test_encoding_asks_for_ranks_about_as_often_as_the_piece_is_long():
     """Not as often as the square of its length: a text without blanks is one piece."""
     asked = []
 
@@ -158,7 +162,7 @@ def test_encoding_asks_for_ranks_about_as_often_as_the_piece_is_long(built):
             asked.append(pair)
             return dict.get(self, pair, otherwise)
 
-    tokenizer = built.BytePairEncoding(ENGLISH + CHINESE, 300)
+    tokenizer = bpe.BytePairEncoding(ENGLISH + CHINESE, 300)
     tokenizer.ranks = Counted(tokenizer.ranks)
     counts, rng = [], random.Random(0)
     for length in (2_000, 4_000):
@@ -171,9 +175,8 @@ def test_encoding_asks_for_ranks_about_as_often_as_the_piece_is_long(built):
 
 @given(st.text(alphabet="abc", max_size=40), st.integers(0, 30))
 def test_merging_with_a_heap_gives_what_searching_all_pairs_gives(piece, limit):
-    built = everything()
     words = Counter(["abcabc", "aaab", "cabac", "bbbb"])
-    tokens, merges = built.learn(words, 256 + 30)
+    tokens, merges = bpe.learn(words, 256 + 30)
     ids, ranks = {token: i for i, token in enumerate(tokens)}, {pair: rank for rank, pair in enumerate(merges[:limit])}
     start = [ids[bytes([byte])] for byte in piece.encode()]
     found = list(start)
@@ -185,17 +188,41 @@ def test_merging_with_a_heap_gives_what_searching_all_pairs_gives(piece, limit):
             kept.append(ids[tokens[lowest[0]] + tokens[lowest[1]]] if hit else found[at])
             at += 1 + hit
         found = kept
-    assert built.merge_by_rank(start, ranks.get, lambda pair: ids[tokens[pair[0]] + tokens[pair[1]]]) == found
+    assert bpe.merge_by_rank(start, ranks.get, lambda pair: ids[tokens[pair[0]] + tokens[pair[1]]]) == found
+
+
+@pytest.mark.proof(
+    "02", "ids by the exercise's encode, and back", "the package's BytePairEncoding", "any text", exact=True
+)
+@given(st.text("abc 灯é", max_size=30), st.lists(st.text("abc 灯é", max_size=20), max_size=4))
+def test_the_tokenizer_of_the_exercise_cuts_as_the_package_s_does(string, texts):
+    """On pieces: the exercise has none. Ids are compared by the bytes that they stand for."""
+    own = bpe.BytePairEncoding(texts, 290)
+    tokens, number = (
+        [bytes([byte]) for byte in range(256)],
+        {token: byte for byte, token in enumerate(own.tokens[:256])},
+    )
+    merges = []
+    for left, right in own.merges:
+        at = [tokens.index(own.tokens[side]) for side in (left, right)]
+        merges.append(tuple(at))
+        tokens.append(own.tokens[left] + own.tokens[right])
+    if len(set(tokens)) < len(tokens):
+        return  # the same bytes were made in two ways, and here they would have two ids
+    assert len(number) == 256
+    ids = [i for piece in bpe.pieces(string) for i in exercises.encode(piece, merges)]
+    assert [tokens[i] for i in ids] == [own.tokens[i] for i in own.encode(string)]
+    assert exercises.decode(ids, merges) == string == exercises.decode(exercises.encode(string, merges), merges)
 
 
 # --- embeddings and vectors -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.proof("02", "PPMI, sparse", "the definition, in a loop", "random counts")
-def test_ppmi_equals_a_plain_loop_and_the_exercise(built):
+def test_ppmi_equals_a_plain_loop_and_the_exercise():
     counts = np.random.default_rng(0).integers(0, 4, size=(7, 7)).astype(float)
     counts[0, 0] = 5
-    ours = built.positive(built.sparse_pmi(scipy.sparse.csr_array(counts))).toarray()
+    ours = embeddings.sparse_pmi(scipy.sparse.csr_array(counts)).maximum(0).toarray()
     total, expected = counts.sum(), np.zeros_like(counts)
     for i in range(7):
         for j in range(7):
@@ -206,17 +233,17 @@ def test_ppmi_equals_a_plain_loop_and_the_exercise(built):
     assert np.allclose(exercises.ppmi(counts.tolist()), expected, atol=1e-12)
 
 
-def test_pmi_is_0_for_independent_words(built):
+def test_pmi_is_0_for_independent_words():
     counts = scipy.sparse.csr_array(np.outer([1.0, 2.0, 3.0], [4.0, 1.0, 2.0]))
-    assert np.allclose(built.sparse_pmi(counts).toarray(), 0, atol=1e-12)
+    assert np.allclose(embeddings.sparse_pmi(counts).toarray(), 0, atol=1e-12)
 
 
-def test_cooccurrences_are_symmetric_and_counted_within_the_window_and_the_sentence(built):
+def test_cooccurrences_are_symmetric_and_counted_within_the_window_and_the_sentence():
     sentences = [["a", "b", "c", "d"], ["a", "b", "rare"]]
     vocabulary = text.Vocabulary([["a", "b", "c", "d"]])
     at = vocabulary.ids
     for window, pairs in ((1, {"ab": 2, "bc": 1, "cd": 1}), (2, {"ab": 2, "bc": 1, "cd": 1, "ac": 1, "bd": 1})):
-        matrix = built.cooccurrences(sentences, vocabulary, window).toarray()
+        matrix = embeddings.cooccurrences(sentences, vocabulary, window).toarray()
         expected = np.zeros_like(matrix)
         for (first, second), count in pairs.items():
             expected[at[first], at[second]] = expected[at[second], at[first]] = count
@@ -224,25 +251,25 @@ def test_cooccurrences_are_symmetric_and_counted_within_the_window_and_the_sente
 
 
 @pytest.mark.proof("02", "vectors by sparse SVD, cosines", "numpy.linalg.svd", "random sparse matrix")
-def test_sparse_svd_vectors_have_the_cosines_of_numpy_s(built):
+def test_sparse_svd_vectors_have_the_cosines_of_numpy_s():
     matrix = np.random.default_rng(0).random((30, 30)) * (np.random.default_rng(1).random((30, 30)) > 0.6)
-    ours = built.svd_vectors(scipy.sparse.csr_array(matrix), 8)
+    ours = embeddings.svd_vectors(scipy.sparse.csr_array(matrix), 8)
     u, s, _ = np.linalg.svd(matrix)
-    theirs = built.unit(u[:, :8] * np.sqrt(s[:8]))
+    theirs = embeddings.unit(u[:, :8] * np.sqrt(s[:8]))
     assert np.allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-8)
 
 
 @pytest.mark.proof(
     "02", "PMI, mutual information", "nltk BigramAssocMeasures, sklearn mutual_info_score", "random counts"
 )
-def test_pmi_is_nltk_s_and_its_mean_scikit_learn_s_mutual_information(built):
+def test_pmi_is_nltk_s_and_its_mean_scikit_learn_s_mutual_information():
     from nltk.metrics import BigramAssocMeasures
     from sklearn.metrics import mutual_info_score
 
     counts = np.random.default_rng(0).integers(0, 4, size=(8, 8))
     counts += counts.T  # symmetric, as neighbours are
     matrix = scipy.sparse.csr_array(counts.astype(float))
-    pmi, margin = built.sparse_pmi(matrix).toarray(), counts.sum(axis=1)
+    pmi, margin = embeddings.sparse_pmi(matrix).toarray(), counts.sum(axis=1)
     for i, j in np.argwhere(counts):
         pair = (int(counts[i, j]), (int(margin[i]), int(margin[j])), int(counts.sum()))
         assert math.isclose(pmi[i, j] / math.log(2), BigramAssocMeasures.pmi(*pair), abs_tol=1e-12)
@@ -299,34 +326,70 @@ def test_utf8_is_python_s_for_every_code_point():
     assert b"".join(bytes(exercises.utf8(c)) for c in points) == "".join(map(chr, points)).encode()
 
 
-# --- hashing ----------------------------------------------------------------------------------------------------------
+# --- word2vec ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.proof("02", "MurmurHash3", "sklearn.utils.murmurhash3_32", "any bytes", exact=True)
-@given(st.binary(max_size=40), st.integers(0, 2**32 - 1))
-def test_murmur3_equals_scikit_learn_s(built, data, seed):
-    from sklearn.utils import murmurhash3_32
+@pytest.mark.proof(
+    "02", "one update of skip-gram with negative sampling", "torch.optim.SGD, autograd", "random vectors"
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_update_by_hand_is_a_step_of_torch_s_gradient_descent(seed):
+    generator = torch.Generator().manual_seed(seed)
+    word, context, noise = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in ((6,), (6,), (4, 6))
+    )
+    before = [values.detach().tolist() for values in (word, context, noise)]
+    optimizer = torch.optim.SGD([word, context, noise], lr=0.3)
+    sigmoid = torch.nn.functional.logsigmoid
+    (-sigmoid(word @ context) - sigmoid(-noise @ word).sum()).backward()
+    optimizer.step()
+    for ours, theirs in zip(exercises.sgns_step(*before, 0.3), (word, context, noise), strict=True):
+        assert np.allclose(ours, theirs.detach().numpy(), atol=1e-14)
 
-    assert built.murmur3(data, seed) == murmurhash3_32(data, seed=seed)
+
+@pytest.mark.proof("02", "the optimum of skip-gram with negative sampling", "PMI - ln k", "random counts, full rank")
+@pytest.mark.parametrize("negatives", [1, 5])
+def test_skip_gram_trained_to_its_optimum_gives_pmi_minus_ln_k(negatives):
+    rng = np.random.default_rng(negatives)
+    joint = rng.integers(5, 30, size=(8, 8)).astype(float)
+    joint /= joint.sum()
+    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
+    words, contexts = rng.normal(size=(2, 8, 8)) * 0.3
+    for _ in range(40_000):
+        s = 1 / (1 + np.exp(-words @ contexts.T))
+        error = -joint * (1 - s) + negatives * independent * s
+        words, contexts = words - 5 * error @ contexts, contexts - 5 * error.T @ words
+    assert np.allclose(words @ contexts.T, np.log(joint / independent) - math.log(negatives), atol=1e-6)
 
 
-@pytest.mark.proof("02", "hashed features", "sklearn FeatureHasher", "any words", exact=True)
-@given(st.lists(st.lists(UNICODE, max_size=8), min_size=1, max_size=4), st.integers(1, 50))
-def test_hashed_features_equal_scikit_learn_s(built, documents, buckets):
-    from sklearn.feature_extraction import FeatureHasher
+def test_skip_gram_learns_which_words_take_the_same_places(capsys):
+    rng = np.random.default_rng(0)
+    said = [["the", rng.choice(["cat", "dog"]), rng.choice(["sat", "ran"]), "down"] for _ in range(400)]
+    said += [["a", rng.choice(["rope", "net"]), rng.choice(["lay", "hung"]), "there"] for _ in range(400)]
+    vocabulary = text.Vocabulary(said)
+    counts = embeddings.cooccurrences(said, vocabulary, window=1)
+    for seed in range(3):
+        vectors = embeddings.skip_gram(counts, 8, 5, 10, 64, 0.02, rare=1.0, seed=seed)
+        cosine = {
+            pair: float(np.prod([vectors[vocabulary.ids[w]] for w in pair.split()], axis=0).sum())
+            for pair in ("cat dog", "cat rope", "rope net", "sat hung", "sat ran")
+        }
+        assert cosine["cat dog"] > cosine["cat rope"] + 0.3 and cosine["sat ran"] > cosine["sat hung"] + 0.3
+        assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5) or vectors.shape == (len(vocabulary), 8)
+    assert capsys.readouterr().out.count("pass") == 30
 
-    theirs = FeatureHasher(buckets, input_type="string").transform(documents).toarray()
-    assert np.array_equal(built.hash_features(documents, buckets), theirs)
 
-
-def test_the_share_that_collides_is_that_of_random_buckets():
-    generator = np.random.default_rng(0)
-    for names, buckets in ((10, 20), (300, 100), (50, 1000)):
-        shares = []
-        for _ in range(400):
-            used = np.bincount(generator.integers(buckets, size=names))
-            shares.append(used[used > 1].sum() / names)
-        assert abs(np.mean(shares) - exercises.shared_bucket(names, buckets)) < 0.02
+def test_neighbours_of_a_kind_are_counted():
+    vocabulary = text.Vocabulary([["red", "blue", "monday", "friday"]])
+    kinds = embeddings.kinds_in(vocabulary)
+    assert kinds == {"red": "colour", "blue": "colour", "monday": "day", "friday": "day"}
+    assert math.isclose(embeddings.by_chance(kinds), 1 / 3)
+    vectors = np.zeros((len(vocabulary), 2))
+    vectors[vocabulary.encode(["red", "blue", "monday", "friday"])] = [[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]]
+    assert embeddings.same_kind(vectors, vocabulary, kinds) == 1.0
+    assert embeddings.same_kind(scipy.sparse.csr_array(vectors), vocabulary, kinds) == 1.0
+    vectors[vocabulary.encode(["blue", "monday"])] = [[0, 1], [0.9, 0.1]]
+    assert embeddings.same_kind(vectors, vocabulary, kinds) == 0.0
 
 
 # --- padding ----------------------------------------------------------------------------------------------------------
@@ -367,20 +430,3 @@ def test_batches_by_length_hold_each_example_once_and_their_waste_is_what_is_cou
 def test_batches_of_nothing_are_refused(batch_size, pool):
     with pytest.raises(CourseError, match="must be at least 1"):
         batches.by_length([3, 4], batch_size, pool=pool)
-
-
-# --- from the documents -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.proof("02", "Tokenizer of 003's listing", "Keras 2's Tokenizer", "any text", exact=True)
-@given(st.lists(st.text("abcD ,.!灯'-", max_size=25), min_size=1, max_size=5), st.text("abcD ,.!灯", max_size=25))
-def test_the_old_tokenizer_is_that_of_keras_2(built, texts, new):
-    """Keras 3 keeps it for old models, without offering it; where that is gone, too, there is nothing to compare."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        legacy = pytest.importorskip("keras.src.legacy.preprocessing.text")
-    ours, theirs = built.OldKerasTokenizer(), legacy.Tokenizer()
-    ours.fit_on_texts(texts)
-    theirs.fit_on_texts(texts)
-    assert ours.word_index == theirs.word_index
-    assert ours.texts_to_sequences([*texts, new]) == theirs.texts_to_sequences([*texts, new])

@@ -1,13 +1,12 @@
 """Plausible wrong answers to the exercises of chapter 02."""
 
-import math
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from lmtutor.data.text import byte_level_bpe
-from lmtutor.exercises.tokens import spearman
+from lmtutor.exercises.tokens import analogy, decode, sgns_step, spearman
 
 
 def utf8_with(bits=lambda x: [x >> 12, x >> 6, x], masks=(0xE0, 0x80, 0x80)):
@@ -139,6 +138,64 @@ def merged_again(ids, pair, new):
     return ids
 
 
+def encode_with(first=256, order=list, most=10**9, start=lambda string: list(string.encode())):
+    """Encoding with one thing done differently."""
+
+    def encode(string, merges):
+        ids = start(string)
+        for number, pair in order(list(enumerate(merges))):
+            ids = merge_with(most=most)(ids, pair, first + number)
+        return ids
+
+    return encode
+
+
+def token_bytes(merges):
+    tokens = [bytes([byte]) for byte in range(256)]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    return tokens
+
+
+def longest_first(string, merges):
+    """From the left the longest token, as WordPiece encodes."""
+    tokens, data, ids = token_bytes(merges), string.encode(), []
+    while data:
+        best = max((i for i, token in enumerate(tokens) if data.startswith(token)), key=lambda i: len(tokens[i]))
+        ids.append(best)
+        data = data[len(tokens[best]) :]
+    return ids
+
+
+def sgns_with(late=False, of_noise=1.0, mean=False, squash=lambda x: 1 / (1 + np.exp(-x)), real=1.0, slope=None):
+    """The update of skip-gram with one thing done differently."""
+
+    def sgns_step(word, context, noise, rate):
+        word, context, noise = np.array(word), np.array(context), np.array(noise)
+        up, down = squash(context @ word) - real, squash(noise @ word)
+        if slope:
+            up, down = up * slope(squash(context @ word)), down * slope(down)
+        new = word - rate * (up * context + of_noise * (down @ noise) / (len(noise) if mean else 1))
+        used = new if late else word
+        if late:
+            up, down = squash(context @ used) - real, squash(noise @ used)
+        return new, context - rate * up * used, noise - rate * np.outer(down, used)
+
+    return sgns_step
+
+
+def analogy_with(target=lambda a, b, c: b - a + c, forbidden=lambda a, b, c: [a, b, c]):
+    """The answer to an analogy with one thing done differently."""
+
+    def analogy(a, b, c, vectors):
+        vectors = np.array(vectors)
+        cosines = vectors @ target(vectors[a], vectors[b], vectors[c])
+        cosines[forbidden(a, b, c)] = -np.inf
+        return int(cosines.argmax())
+
+    return analogy
+
+
 WRONG = {
     "tokens.utf8": {
         "the bytes turned round": lambda code_point: list(chr(code_point).encode())[::-1],
@@ -265,22 +322,67 @@ WRONG = {
         "the covariance": lambda first, second: float(np.cov(ranks_in_order(first), ranks_in_order(second))[0, 1]),
         "squared": lambda first, second: spearman(first, second) ** 2,
     },
-    "tokens.shared_bucket": {
-        "the birthday probability": lambda names, buckets: (
-            1 - math.prod(1 - i / buckets for i in range(names)) if names <= buckets else 1.0
+    "tokens.encode": {
+        "code points": lambda string, merges: list(map(ord, string)),
+        "bytes alone": lambda string, merges: list(string.encode()),
+        "ids from 255": encode_with(first=255),
+        "ids from 257": encode_with(first=257),
+        "the last merges first": encode_with(order=reversed),
+        "the first merge alone": encode_with(order=lambda numbered: numbered[:1]),
+        "without the last merge": encode_with(order=lambda numbered: numbered[:-1]),
+        "one replacement for each merge": encode_with(most=1),
+        "the longest token first": longest_first,
+        "from code points": encode_with(start=lambda string: list(map(ord, string))),
+        "Latin-1": encode_with(start=lambda string: list(string.encode("latin-1", errors="replace"))),
+        "a string": lambda string, merges: string,
+    },
+    "tokens.decode": {
+        "each by itself": lambda ids, merges: "".join(decode([i], merges) for i in ids),
+        "an error": lambda ids, merges: b"".join(token_bytes(merges)[i] for i in ids).decode(),
+        "left out": lambda ids, merges: b"".join(token_bytes(merges)[i] for i in ids).decode(errors="ignore"),
+        "bytes": lambda ids, merges: b"".join(token_bytes(merges)[i] for i in ids),
+        "code points": lambda ids, merges: "".join(map(chr, ids)),
+        "Latin-1": lambda ids, merges: b"".join(token_bytes(merges)[i] for i in ids).decode("latin-1"),
+        "right before left": lambda ids, merges: decode(ids, [pair[::-1] for pair in merges]),
+        "one level alone": lambda ids, merges: decode(
+            [part for i in ids for part in (merges[i - 256] if i > 255 else [i])], [(63, 63)] * len(merges)
         ),
-        "collides with itself": lambda names, buckets: 1 - (1 - 1 / buckets) ** names,
-        "the share alone": lambda names, buckets: (1 - 1 / buckets) ** (names - 1),
-        "the approximation": lambda names, buckets: 1 - math.exp(-(names - 1) / buckets),
-        "names over buckets": lambda names, buckets: min(1.0, (names - 1) / buckets),
-        "for one other name": lambda names, buckets: 1 / buckets if names > 1 else 0.0,
-        "buckets in use": lambda names, buckets: 1 - (1 - 1 / names) ** (buckets - 1),
-        "the number, not the share": lambda names, buckets: names * (1 - (1 - 1 / buckets) ** (names - 1)),
-        "no other name": lambda names, buckets: 1 - (1 - 1 / buckets) ** names if names > 1 else 0.0,
-        "whole numbers": lambda names, buckets: 1 - (1 - 1 // buckets) ** (names - 1),
-        "by logarithms": lambda names, buckets: 1 - math.exp((names - 1) * math.log(1 - 1 / buckets)),
-        "the second name alone": lambda names, buckets: 1 - (1 - 1 / buckets) ** min(names - 1, 1),
-        "buckets left": lambda names, buckets: 1 - buckets * (1 - (1 - 1 / buckets) ** names) / names,
+    },
+    "tokens.sgns_step": {
+        "up": lambda word, context, noise, rate: sgns_step(word, context, noise, -rate),
+        "the new word": sgns_with(late=True),
+        "noise forgotten by the word": sgns_with(of_noise=0.0),
+        "the mean over the noise": sgns_with(mean=True),
+        "the rate forgotten": lambda word, context, noise, rate: sgns_step(word, context, noise, 1.0),
+        "no logistic function": sgns_with(squash=lambda x: x),
+        "tanh": sgns_with(squash=np.tanh),
+        "real as fake": sgns_with(real=0.0),
+        "only the word": lambda word, context, noise, rate: (sgns_step(word, context, noise, rate)[0], context, noise),
+        "the word alone returned": lambda word, context, noise, rate: sgns_step(word, context, noise, rate)[0],
+        "nothing": lambda word, context, noise, rate: (word, context, noise),
+        "squared error": sgns_with(slope=lambda s: s * (1 - s)),
+    },
+    "tokens.analogy": {
+        "given words allowed": analogy_with(forbidden=lambda a, b, c: []),
+        "c forbidden alone": analogy_with(forbidden=lambda a, b, c: [c]),
+        "b allowed": analogy_with(forbidden=lambda a, b, c: [a, c]),
+        "turned round": lambda a, b, c, vectors: analogy(b, a, c, vectors),
+        "the nearest of c": analogy_with(target=lambda a, b, c: c),
+        "the sum": analogy_with(target=lambda a, b, c: b + a + c),
+        "b - a alone": analogy_with(target=lambda a, b, c: b - a),
+        "b - c + a": analogy_with(target=lambda a, b, c: b - c + a),
+        "the farthest": analogy_with(target=lambda a, b, c: a - b - c),
+        "the cosine, not the row": lambda a, b, c, vectors: 1.0,
+    },
+    "tokens.words_to_ids": {
+        "dropped": lambda words, ids: [ids[word] for word in words if word in ids],
+        "always 0": lambda words, ids: [ids.get(word, 0) for word in words],
+        "None": lambda words, ids: [ids.get(word) for word in words],
+        "the word": lambda words, ids: [ids.get(word, "<unk>") for word in words],
+        "a new id": lambda words, ids: [ids.setdefault(word, len(ids)) for word in words],
+        "the last id": lambda words, ids: [ids.get(word, len(ids) - 1) for word in words],
+        "once": lambda words, ids: [ids.get(word, ids["<unk>"]) for word in dict.fromkeys(words)],
+        "an error": lambda words, ids: [ids[word] for word in words],
     },
     "tokens.characters_per_token": {
         "learned on the test texts": token_curve(learned=lambda train, test: test),

@@ -183,9 +183,10 @@ def shown(value):
         ("tokens.merge", "the first alone", "Every occurrence"),
         ("tokens.merge", "past the end", "no right neighbour"),
         ("tokens.merge", "the pair turned round", "Nothing was replaced"),
-        ("tokens.encode", "code points", "begin with the bytes"),
+        ("tokens.encode", "from code points", "begin with the bytes"),
         ("tokens.encode", "bytes alone", "apply the merges"),
-        ("tokens.encode", "ids from 255", "pair that has a merge is left"),
+        ("tokens.encode", "ids from 255", "makes the id 256 + i"),
+        ("tokens.encode", "one replacement for each merge", "pair that has a merge is left"),
         ("tokens.decode", "each by itself", "join the bytes of all"),
         ("tokens.decode", "an error", "errors='replace'"),
         ("tokens.sgns_step", "up", "subtract it"),
@@ -507,12 +508,16 @@ def test_other_types_of_number_and_container_pass_too(name):
 
     def other(*arguments):
         result = reference(name)(*arguments)
+        if isinstance(result, str):
+            return result
         if isinstance(result, list) and result and isinstance(result[0], str):
             return tuple(result)
         kind = None if getattr(result, "dtype", None) == torch.bool else float  # a mask stays one
         return (np.float64(x) for x in result) if isinstance(result, list) else array(result, kind)
 
     def array(result, kind=None):
+        if isinstance(result, str):
+            return result
         ragged = isinstance(result, list | tuple) and len({np.shape(part) for part in result}) > 1
         return [array(part, kind) for part in result] if ragged else np.asarray(result, kind)
 

@@ -185,15 +185,15 @@ def encode(string: str, merges: list[tuple[int, int]]) -> list[int]:
 def _remark_encode(arguments, expected, got):
     string, merges = arguments
     got = [int(i) for i in got]
-    if got == list(map(ord, string)) != list(string.encode()):
-        return "These are code points; begin with the bytes, string.encode()."
-    if got == list(string.encode()) != expected:
+    if {ord(character) for character in string if not character.isascii()} & set(got):
+        return "There are code points among these ids; begin with the bytes, string.encode()."
+    if got == list(string.encode()):
         return "These are the bytes; now apply the merges to them."
-    if decode(got, merges) == string and len(got) > len(expected):
-        return "It decodes to the text, but some pair that has a merge is left: apply all merges, in their order."
-    if len(got) and max(got) >= 256 + len(merges):
+    if [min(i, 255) for i in got] == [min(i, 255) for i in expected]:
         return "Merge number i, counted from 0, makes the id 256 + i."
-    if sorted(got) != sorted(expected) and len(got) == len(expected):
+    if len(got) > len(expected):
+        return "Some pair that has a merge is left: apply all merges, in their order, wherever their pair stands."
+    if len(got) == len(expected):
         return "As many tokens, but other ones: an earlier merge goes before a later one, wherever they stand."
     return ""
 
@@ -277,8 +277,6 @@ def _remark_analogy(arguments, expected, got):
         return "The three given words may not be the answer."
     if got == analogy(b, a, c, vectors):
         return "The difference is turned round: go from a to b, so b - a + c."
-    if got == analogy(a, c, b, vectors) == analogy(a, b, c, vectors):
-        return ""
     return ""
 
 
@@ -402,6 +400,7 @@ EXERCISES = {
                 ("", []),
                 ("the", []),
                 ("the", [(116, 104)]),
+                ("abc", [(98, 99), (97, 98)]),
                 ("the lamp", _MERGES),
                 ("灯", [(231, 129)]),
                 ("thethe the", _MERGES),
@@ -454,12 +453,24 @@ EXERCISES = {
         examine=compare(
             analogy,
             [
-                (0, 1, 2, [[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [0.6, 0.8]]),
-                (0, 1, 2, [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8], [0.6, 0.8]]),
-                (2, 0, 1, [[0.0, 1.0], [-0.8, 0.6], [0.6, 0.8], [-1.0, 0.0], [0.8, -0.6], [-0.6, 0.8]]),
-                (1, 2, 0, [[0.6, 0.8], [1.0, 0.0], [0.8, -0.6], [0.0, -1.0], [0.28, 0.96], [0.96, 0.28], [-1.0, 0.0]]),
-                (3, 1, 2, [[-0.6, -0.8], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0], [0.6, -0.8], [0.6, 0.8]]),
-                (2, 3, 1, [[0.48, 0.6, 0.64], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [-0.6, 0.8, 0.0]]),
+                (0, 1, 2, np.array([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [0.6, 0.8]])),
+                (0, 1, 2, np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8], [0.6, 0.8]])),
+                (2, 0, 1, np.array([[0.0, 1.0], [-0.8, 0.6], [0.6, 0.8], [-1.0, 0.0], [0.8, -0.6], [-0.6, 0.8]])),
+                (
+                    1,
+                    2,
+                    0,
+                    np.array(
+                        [[0.6, 0.8], [1.0, 0.0], [0.8, -0.6], [0.0, -1.0], [0.28, 0.96], [0.96, 0.28], [-1.0, 0.0]]
+                    ),
+                ),
+                (3, 1, 2, np.array([[-0.6, -0.8], [0.0, -1.0], [-1.0, 0.0], [1.0, 0.0], [0.6, -0.8], [0.6, 0.8]])),
+                (
+                    2,
+                    3,
+                    1,
+                    np.array([[0.48, 0.6, 0.64], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [-0.6, 0.8, 0.0]]),
+                ),
             ],
             remark=_remark_analogy,
         ),
@@ -469,10 +480,10 @@ EXERCISES = {
         examine=compare(
             words_to_ids,
             [
+                ([], {"<unk>": 0}),
                 (["late"], {"<unk>": 0, "late": 1}),
                 (["never"], {"<unk>": 0, "late": 1}),
                 (["never", "late", "never"], {"late": 1, "is": 2, "<unk>": 7}),
-                ([], {"<unk>": 0}),
                 (["the", "ferry", "is", "never", "late"], {"late": 0, "the": 1, "is": 2, "ferry": 3, "<unk>": 4}),
             ],
             remark=_remark_words_to_ids,

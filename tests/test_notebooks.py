@@ -35,7 +35,6 @@ NOT_YET_SHORT = (
 NOT_YET_DESCRIBED = (
     "00_start_here",
     "01_ngram_language_models",
-    "02_tokens_and_embeddings",
     "03_recurrent_language_models",
     "04_classifying_text",
     "08_generating_text",

@@ -1,7 +1,9 @@
-"""Naive Bayes, logistic regression and an LSTM on reviews, SST-2 and IMDB; naive Bayes on four of the 20 newsgroups.
+"""Bags of words, a bag of embeddings, a convolution and an LSTM on reviews, SST-2 and IMDB; naive Bayes on newsgroups.
 
-    python benchmarks/classifier.py        the course's reviews
-    python benchmarks/classifier.py real   SST-2, IMDB and the newsgroups (needs LMTUTOR_DATA_DIR or the hub)
+    python benchmarks/classifier.py            the course's reviews
+    python benchmarks/classifier.py real       SST-2, IMDB and the newsgroups (needs LMTUTOR_DATA_DIR or the hub)
+    python benchmarks/classifier.py imdb CNN   one of the sets; with a word, only the models whose names begin so,
+                                               beside the stored rows of the others
 
 writes classification_reviews.json, ..._sst2, ..._imdb and ..._newsgroups.json into benchmarks/results. All of it runs
 on one thread. Settings are chosen on validation data; the test data are looked at once.
@@ -15,7 +17,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -23,26 +25,53 @@ from measure import score
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
+from torch import nn
 
 import lmtutor as lm
-from lmtutor import results, text, training
+from lmtutor import results, text
 from lmtutor.models import classifier
+from lmtutor.tasks import classifying
 
 REAL_COMMAND = "make scoreboard ONLY=classifier"
 PACKAGES = ("torch", "scikit-learn", "numpy")
 SEEDS = (0, 1, 2)
 PUBLISHED = {
     ("imdb", "logistic regression, words"): "88.9 (LLMs-from-scratch): all 25,000 texts",
+    ("imdb", "NB-weighted, words and pairs"): "91.2 (Wang and Manning, 2012, with an SVM): all 25,000 texts",
     ("imdb", "LSTM"): "87.0 (handson-ml3, a GRU): all 25,000 texts",
 }
-# Found on the validation data. `first` and `last`: tokens kept of a text's beginning and end.
-LSTM = {
-    "reviews": {"epochs": 12, "learning_rate": 8e-3, "min_count": 2, "first": 1000, "last": 0},
-    "sst2": {"epochs": 3, "learning_rate": 3e-3, "min_count": 2, "first": 1000, "last": 0},
-    "imdb": {"epochs": 3, "learning_rate": 5e-3, "min_count": 5, "first": 100, "last": 200},
+# name: kind, n-grams of up to so many words, whether a word counts once a text
+COUNTED = {
+    "naive Bayes, counts of words": ("naive Bayes", 1, False),
+    "naive Bayes, words": ("naive Bayes", 1, True),
+    "logistic regression, words": ("logistic regression", 1, True),
+    "naive Bayes, words and pairs": ("naive Bayes", 2, True),
+    "logistic regression, words and pairs": ("logistic regression", 2, True),
+    "NB-weighted, words and pairs": ("NB-weighted", 2, True),
 }
-
-
+# Of the models that are trained by gradients: what makes one of the size of the vocabulary.
+TRAINED: dict[str, Callable[[int], nn.Module]] = {
+    "bag of embeddings": lambda size: classifier.BagOfEmbeddings(size, dropout=0.4),
+    "bag of embeddings, hidden layer": lambda size: classifier.BagOfEmbeddings(size, hidden_size=64, dropout=0.4),
+    "CNN, windows of 1 word": lambda size: classifier.CNNClassifier(size, channels=256, widths=(1,), dropout=0.4),
+    "CNN": lambda size: classifier.CNNClassifier(size, dropout=0.4),
+    "LSTM": lambda size: classifier.LSTMClassifier(size, dropout=0.4, word_dropout=0.1),
+}
+# Found on the validation data: epochs and the top of the learning rate.
+SETTINGS = {
+    "reviews": {"bag of embeddings": (4, 1e-2), "bag of embeddings, hidden layer": (6, 2e-2),
+                "CNN, windows of 1 word": (8, 4e-3), "CNN": (8, 4e-3), "LSTM": (12, 8e-3)},
+    "sst2": {"bag of embeddings": (3, 5e-3), "bag of embeddings, hidden layer": (3, 5e-3),
+             "CNN, windows of 1 word": (3, 2e-3), "CNN": (3, 2e-3), "LSTM": (3, 3e-3)},
+    "imdb": {"bag of embeddings": (4, 5e-3), "bag of embeddings, hidden layer": (4, 5e-3),
+             "CNN, windows of 1 word": (3, 2e-3), "CNN": (3, 2e-3), "LSTM": (3, 5e-3)},
+}  # fmt: skip
+# Words seen less often become <unk>; tokens kept of a text's beginning and end.
+KEPT = {
+    "reviews": {"min_count": 2, "first": 1000, "last": 0},
+    "sst2": {"min_count": 2, "first": 1000, "last": 0},
+    "imdb": {"min_count": 5, "first": 100, "last": 200},
+}
 REAL = ("sst2", "imdb", "newsgroups")
 
 
@@ -73,14 +102,26 @@ def splits(name: str) -> tuple[dict[str, tuple[list[list[str]], np.ndarray]], st
     return {s: ([tokens(t) for t, _ in part], np.array([y for _, y in part])) for s, part in parts.items()}, about
 
 
-def bag_of_words(kind: str, n: int, data: dict) -> dict:
+def weighted(x, ratio: np.ndarray | None):
+    """Features [texts, n-grams], each times its n-gram's log-count ratio, if there is one."""
+    return x if ratio is None else x.multiply(ratio).tocsr()
+
+
+def log_count_ratio(x, labels: np.ndarray, alpha: float = 1.0) -> np.ndarray:
+    """The votes of naive Bayes (Wang and Manning, 2012): features [texts, n-grams], labels 0 and 1 -> [n-grams]."""
+    good, bad = (alpha + np.asarray(x[labels == y].sum(axis=0)).ravel() for y in (1, 0))
+    return np.log(good / good.sum()) - np.log(bad / bad.sum())
+
+
+def bag_of_words(name: str, data: dict) -> dict:
     """Fit on train with each strength of smoothing, choose by validation, and measure on test."""
+    kind, n, once = COUNTED[name]
     start = time.process_time()
-    vectorizer = CountVectorizer(
-        analyzer=lambda words: ngrams(words, n), min_df=2, binary=kind == "logistic regression"
-    )
+    vectorizer = CountVectorizer(analyzer=lambda words: ngrams(words, n), min_df=2, binary=once)
     x = {"train": vectorizer.fit_transform(data["train"][0])}
     x |= {split: vectorizer.transform(data[split][0]) for split in ("validation", "test")}
+    ratio = log_count_ratio(x["train"], data["train"][1]) if kind == "NB-weighted" else None
+    x = {split: weighted(features, ratio) for split, features in x.items()}
     if kind == "naive Bayes":
         candidates = [MultinomialNB(alpha=alpha) for alpha in (0.1, 0.3, 1, 3)]
     else:
@@ -96,35 +137,26 @@ def ngrams(words: Sequence[str], n: int) -> list[str]:
     return [" ".join(words[i : i + k]) for k in range(1, n + 1) for i in range(len(words) - k + 1)]
 
 
-def lstm(name: str, data: dict, seed: int) -> tuple[float, float, float]:
-    """Accuracy on validation and test, and seconds of processor time for training."""
-    settings = LSTM[name]
-    vocabulary = text.Vocabulary(data["train"][0], min_count=settings["min_count"])
+def encoded(name: str, data: dict) -> tuple[text.Vocabulary, dict[str, list[list[int]]]]:
+    """The vocabulary of the training texts, and the ids of all texts, long ones without their middle."""
+    first, last = KEPT[name]["first"], KEPT[name]["last"]
+    vocabulary = text.Vocabulary(data["train"][0], min_count=KEPT[name]["min_count"])
 
     def encode(words: list[str]) -> list[int]:
-        first, last = settings["first"], settings["last"]
         if len(words) > first + last:
             words = words[:first] + words[len(words) - last :]
         return vocabulary.encode(words)
 
-    ids = {split: [encode(words) for words in part[0]] for split, part in data.items()}
-    labels = {split: part[1] for split, part in data.items()}
+    return vocabulary, {split: [encode(words) for words in part[0]] for split, part in data.items()}
+
+
+def trained(name: str, model_name: str, vocabulary: text.Vocabulary, ids: dict, labels: dict, seed: int) -> tuple:
+    """Accuracy on validation and test, and seconds of processor time for training."""
+    epochs, rate = SETTINGS[name][model_name]
     torch.manual_seed(seed)
-    model = classifier.LSTMClassifier(len(vocabulary), dropout=0.4, word_dropout=0.1)
-    rate, start = settings["learning_rate"], time.process_time()
-    training.fit(
-        model,
-        classifier.epochs_by_length(ids["train"], labels["train"], batch_size=50, epochs=settings["epochs"], seed=seed),
-        loss=classifier.loss,
-        epochs=1,
-        batch_size=1,
-        shuffle=False,
-        collate=classifier.collator(ids["train"], labels["train"]),
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=rate),
-        scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1),
-        progress=False,
-        seed=seed,
-    )
+    model = TRAINED[model_name](len(vocabulary))
+    start = time.process_time()
+    classifying.train(model, ids["train"], labels["train"], epochs=epochs, learning_rate=rate, seed=seed)
     seconds = time.process_time() - start
     right = [
         float((classifier.logits(model, ids[split]).argmax(axis=1) == labels[split]).mean())
@@ -145,51 +177,66 @@ def row(model: str, accuracies: list[float], seconds: float, validation: float) 
     }
 
 
-def scores_of(name: str, rows: list[dict], lstm: list[float]) -> list[dict]:
-    """Rows of the scoreboard."""
-    data, measure = {"sst2": "SST-2, sentences", "imdb": "IMDB, 8,988 texts to learn from"}[name], "accuracy, %"
-    found = [(one["model"], [one["test accuracy, %"]]) for one in rows] + [("LSTM", [100 * one for one in lstm])]
-    return [score("04", data, m, measure, v, published=PUBLISHED.get((name, m), "")) for m, v in found]
+def measured(model: str) -> str:
+    """The name of a model in the table without the number of seeds."""
+    return model.partition(f", {len(SEEDS)} seeds")[0]
 
 
-def sentiment(name: str) -> None:
-    """The table of four models on one data set, written after each run of the LSTM."""
+def score_of(name: str, model: str, accuracies: list[float]) -> dict:
+    """A row of the scoreboard."""
+    data = {"sst2": "SST-2, sentences", "imdb": "IMDB, 8,988 texts to learn from"}[name]
+    values = [100 * one for one in accuracies]
+    return score("04", data, model, "accuracy, %", values, published=PUBLISHED.get((name, model), ""))
+
+
+def sentiment(name: str, only: str = "") -> None:
+    """The table of all models on one data set, written after each model; `only`: those whose names begin so."""
     data, about = splits(name)
-    rows = []
-    for model, kind, n in (
-        ("naive Bayes, words", "naive Bayes", 1),
-        ("logistic regression, words", "logistic regression", 1),
-        ("logistic regression, words and pairs", "logistic regression", 2),
-    ):
-        found = bag_of_words(kind, n, data)
-        rows.append(row(model, [found["test"]], found["seconds"], found["validation"]))
     busy = os.getloadavg()[0] > os.cpu_count() + 1 if hasattr(os, "getloadavg") else False
-    settings, runs = LSTM[name], []
-    for seed in SEEDS:
-        runs.append(lstm(name, data, seed))
-        print(name, seed, runs[-1], flush=True)
-        validation, test, seconds = zip(*runs, strict=True)
-        seeds = f"{len(runs)} seed" + "s" * (len(runs) > 1)
-        results.record(
-            f"classification_{name}",
-            [
-                *rows,
-                row(f"LSTM, {seeds}", list(test), statistics.mean(seconds), statistics.mean(validation)),
-            ],
-            about=f"Sentiment on {about}. One thread; processor time of one training of the LSTM, and of the others "
-            "with the search for their smoothing"
-            + (" (the machine was busy with other work, which makes all of them slower)" if busy else "")
-            + (
-                f"; the LSTM reads the first {settings['first']} and the last {settings['last']} tokens of a text."
-                if settings["last"]
-                else "."
-            ),
-            command=REAL_COMMAND if name in REAL else "python benchmarks/classifier.py",
-            packages=PACKAGES,
-            scores=scores_of(name, rows, list(test)) if name in REAL else [],
-            lstm=settings,
-            seeds=len(runs),
-        )
+    vocabulary, ids = encoded(name, data)
+    labels = {split: part[1] for split, part in data.items()}
+    stored = results.read(f"classification_{name}") if only else {}
+    rows = {measured(one["model"]): one for one in stored.get("rows", [])}
+    scores = {one["model"]: one for one in stored.get("scores", [])}
+    for model in (*COUNTED, *TRAINED):
+        if not model.startswith(only):
+            continue
+        if model in COUNTED:
+            found = bag_of_words(model, data)
+            accuracies = [found["test"]]
+            rows[model] = row(model, accuracies, found["seconds"], found["validation"])
+        else:
+            runs = [trained(name, model, vocabulary, ids, labels, seed) for seed in SEEDS]
+            validation, accuracies, seconds = (list(column) for column in zip(*runs, strict=True))
+            means = statistics.mean(seconds), statistics.mean(validation)
+            rows[model] = row(f"{model}, {len(SEEDS)} seeds", accuracies, *means)
+        if name in REAL:
+            scores[model] = score_of(name, model, accuracies)
+        print(name, rows[model], flush=True)
+        record(name, about, busy, *({m: of[m] for m in (*COUNTED, *TRAINED) if m in of} for of in (rows, scores)))
+
+
+def record(name: str, about: str, busy: bool, rows: dict, scores: dict) -> None:
+    """Write the table of one data set."""
+    kept = KEPT[name]
+    results.record(
+        f"classification_{name}",
+        list(rows.values()),
+        about=f"Sentiment on {about}. Counted models see which words occur, but for *counts of words*; one thread; "
+        "processor time of one training of a network, and of the others with the search for their smoothing"
+        + (" (the machine was busy with other work, which makes all of them slower)" if busy else "")
+        + (
+            f"; networks read the first {kept['first']} and the last {kept['last']} tokens of a text."
+            if kept["last"]
+            else "."
+        ),
+        command=REAL_COMMAND if name in REAL else "python benchmarks/classifier.py",
+        packages=PACKAGES,
+        scores=list(scores.values()),
+        settings={model: dict(zip(("epochs", "learning_rate"), SETTINGS[name][model], strict=True)) | kept
+                  for model in TRAINED},
+        seeds=len(SEEDS),
+    )  # fmt: skip
 
 
 def newsgroups() -> None:
@@ -222,6 +269,7 @@ def newsgroups() -> None:
 if __name__ == "__main__":
     lm.setup()
     torch.set_num_threads(1)
-    for name in REAL if sys.argv[1:] == ["real"] else ["reviews"]:
-        newsgroups() if name == "newsgroups" else sentiment(name)
+    wanted, only = [*sys.argv[1:], "", ""][:2]
+    for name in REAL if wanted == "real" else [wanted or "reviews"]:
+        newsgroups() if name == "newsgroups" else sentiment(name, only)
         print(f"\n{results.markdown(f'classification_{name}')}")

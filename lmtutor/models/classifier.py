@@ -1,6 +1,6 @@
-"""A text classifier that reads in both directions, and what training and asking any classifier of texts takes.
+"""Three text classifiers, and what asking any classifier of texts takes.
 
-Built and explained in chapter 04.
+A bag of embeddings, a convolution, and an LSTM that reads in both directions: built and explained in chapter 04.
 """
 
 from __future__ import annotations
@@ -16,6 +16,83 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from lmtutor.data import batches
 from lmtutor.models import evaluating, finite
 from lmtutor.runtime import CourseError
+
+
+class BagOfEmbeddings(nn.Module):
+    """Mean of the tokens' embeddings, linear layer: fastText without its pairs of words (Joulin et al., 2017).
+
+    With a hidden layer between mean and output it is the deep averaging network of Iyyer et al. (2015).
+
+    Args:
+        vocab_size: number of tokens.
+        num_labels: number of classes.
+        embedding_size: of each token.
+        hidden_size: of the hidden layer; 0 for none.
+        dropout: share of zeros in training, on the mean and on the hidden layer.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        num_labels: int = 2,
+        *,
+        embedding_size: int = 64,
+        hidden_size: int = 0,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding_size)
+        hidden = [nn.Linear(embedding_size, hidden_size), nn.ReLU(), nn.Dropout(dropout)] if hidden_size else []
+        self.hidden = nn.Sequential(nn.Dropout(dropout), *hidden)
+        self.output = nn.Linear(hidden_size or embedding_size, num_labels)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask (1 real, 0 padding), both [batch, time] -> logits [batch, num_labels]."""
+        vectors = self.embedding(input_ids) * attention_mask[:, :, None]  # [batch, time, embedding], 0 where padded
+        mean = vectors.sum(dim=1) / attention_mask.sum(dim=1, keepdim=True)  # [batch, embedding]
+        return self.output(self.hidden(mean))
+
+
+class CNNClassifier(nn.Module):
+    """Embedding, convolutions over windows of several widths, the largest value of each, linear layer (Kim, 2014).
+
+    Args:
+        vocab_size: number of tokens.
+        num_labels: number of classes.
+        embedding_size: of each token.
+        channels: detectors of each width.
+        widths: tokens in a window.
+        dropout: share of zeros in training, on the embeddings and on the largest values.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        num_labels: int = 2,
+        *,
+        embedding_size: int = 64,
+        channels: int = 64,
+        widths: tuple[int, ...] = (1, 2, 3, 4),
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding_size)
+        self.convolutions = nn.ModuleList(nn.Conv1d(embedding_size, channels, width) for width in widths)
+        self.output = nn.Linear(channels * len(widths), num_labels)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask (1 real, 0 padding, on the right), both [batch, time] -> logits [batch, num_labels]."""
+        padding = attention_mask[:, None, :] == 0  # [batch, 1, time]
+        vectors = self.dropout(self.embedding(input_ids)).transpose(1, 2).masked_fill(padding, 0)
+        largest = []
+        for convolution in self.convolutions:
+            longer = F.pad(vectors, (0, convolution.kernel_size[0] - 1))  # a window begins at each token
+            found = F.relu(convolution(longer)).masked_fill(padding, 0)  # [batch, channels, time]
+            largest.append(found.amax(dim=2))
+        return self.output(self.dropout(torch.cat(largest, dim=1)))
 
 
 class LSTMClassifier(nn.Module):

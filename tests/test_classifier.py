@@ -1,4 +1,4 @@
-"""The LSTM classifier, what chapter 04 builds beside it, and what both say to bad input."""
+"""The three classifiers of chapter 04, what it builds beside them, and what they say to bad input."""
 
 import math
 
@@ -9,21 +9,38 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from notebook_code import definitions
+from scipy.sparse import csr_matrix
 from sklearn import metrics as sk_metrics
 from sklearn.calibration import calibration_curve
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
+from torch.nn.utils.rnn import pack_padded_sequence
 
 import lmtutor as lm
 from lmtutor import batches, metrics, plots, text, training
+from lmtutor.exercises import classify
 from lmtutor.models import classifier
 from lmtutor.runtime import CourseError
+from lmtutor.tasks import classifying
 
 
 def tiny_model(seed=0, **changes):
     torch.manual_seed(seed)
     return classifier.LSTMClassifier(20, **{"embedding_size": 6, "hidden_size": 5, **changes})
+
+
+def tiny_cnn(seed=0):
+    torch.manual_seed(seed)
+    return classifier.CNNClassifier(20, embedding_size=6, channels=5, widths=(1, 3))
+
+
+def tiny_bag(seed=0, hidden_size=16):
+    torch.manual_seed(seed)
+    return classifier.BagOfEmbeddings(20, embedding_size=6, hidden_size=hidden_size)
+
+
+NETWORKS = [tiny_model, tiny_cnn, tiny_bag]
 
 
 def fit(model, sequences, labels, *, epochs=1, batch_size=4, loss=classifier.loss, **changes):
@@ -39,10 +56,11 @@ texts = st.lists(st.lists(st.integers(0, 19), min_size=1, max_size=9), min_size=
 # --- padding ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.proof("04", "LSTMClassifier, other and more padding", "the logits before", "any texts")
+@pytest.mark.proof("04", "classifiers, other and more padding", "the logits before", "any texts")
+@pytest.mark.parametrize("network", NETWORKS)
 @given(texts, st.integers(0, 5), st.integers(0, 99))
-def test_what_stands_in_the_padding_and_how_much_of_it_changes_nothing(sequences, more, seed):
-    model = tiny_model().double().eval()
+def test_what_stands_in_the_padding_and_how_much_of_it_changes_nothing(network, sequences, more, seed):
+    model = network().double().eval()
     batch = batches.pad(sequences)
     ids, mask = batch["input_ids"], batch["attention_mask"]
     noise = torch.randint(20, (len(sequences), ids.shape[1] + more), generator=torch.Generator().manual_seed(seed))
@@ -61,9 +79,10 @@ def test_a_model_is_in_the_mode_it_was_in_after_it_was_asked_and_after_an_error(
     assert model.training and model.lstm.training and not model.dropout.training
 
 
+@pytest.mark.parametrize("network", NETWORKS)
 @given(texts)
-def test_a_text_gets_the_same_answer_alone_and_in_any_company(sequences):
-    model = tiny_model().double()
+def test_a_text_gets_the_same_answer_alone_and_in_any_company(network, sequences):
+    model = network().double()
     together = classifier.logits(model, sequences, batch_size=4)
     alone = np.concatenate([classifier.logits(model, [sequence]) for sequence in sequences])
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12)
@@ -74,6 +93,16 @@ def test_each_real_token_counts_and_so_does_their_order():
     base = classifier.logits(model, [[3, 4, 5, 6]])
     for changed in ([7, 4, 5, 6], [3, 4, 5, 7], [4, 3, 5, 6]):
         assert np.abs(classifier.logits(model, [changed]) - base).max() > 1e-6
+
+
+def test_order_counts_within_a_window_of_the_cnn_and_never_in_a_bag():
+    for network, sees in ((tiny_cnn, True), (tiny_bag, False)):
+        straight, turned = classifier.logits(network().double(), [[3, 4, 5, 6], [4, 3, 6, 5]])
+        assert (np.abs(straight - turned).max() > 1e-6) == sees
+    torch.manual_seed(0)
+    blind = classifier.CNNClassifier(20, embedding_size=6, channels=5, widths=(1,)).double()
+    straight, turned = classifier.logits(blind, [[3, 4, 5, 6], [4, 3, 6, 5]])
+    np.testing.assert_allclose(straight, turned, rtol=0, atol=1e-12)
 
 
 def test_word_dropout_replaces_words_in_training_only():
@@ -111,6 +140,32 @@ def test_logits_come_in_the_order_of_the_texts_and_leave_the_mode_as_it_was():
     for sequence, row in zip(sequences, found, strict=True):
         np.testing.assert_allclose(classifier.logits(model, [sequence])[0], row, atol=1e-6)
     np.testing.assert_allclose(classifier.probabilities(model, sequences).sum(axis=1), 1)
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_training_learns_what_the_words_say_and_has_a_row_for_each_epoch(network):
+    generator = np.random.default_rng(0)
+    sequences = [generator.integers(5, 20, size=5).tolist() for _ in range(60)]
+    labels = np.arange(60) % 2
+    for sequence, label in zip(sequences, labels, strict=True):
+        sequence[generator.integers(5)] = 3 + int(label)
+    model = network()
+    history = classifying.train(
+        model, sequences, labels, epochs=30, learning_rate=0.03, batch_size=10, validation=(sequences[:7], labels[:7])
+    )
+    assert history["epoch"].tolist() == list(range(1, 31))
+    assert history["validation_loss"].iloc[-1] < history["validation_loss"].iloc[0]
+    assert (classifier.probabilities(model, sequences).argmax(axis=1) == labels).mean() > 0.95
+
+
+def test_training_is_the_same_for_the_same_seed_and_needs_labels_of_two_classes():
+    histories = [classifying.train(tiny_bag(), [[3], [4], [5]], [0, 1, 1], epochs=2, learning_rate=0.1) for _ in "ab"]
+    assert histories[0]["train_loss"].tolist() == histories[1]["train_loss"].tolist()
+    with pytest.raises(CourseError, match="at least two classes"):
+        classifying.train(tiny_bag(), [[3], [4]], [1, 1], epochs=1, learning_rate=0.1)
 
 
 # --- batches ----------------------------------------------------------------------------------------------------------
@@ -339,6 +394,57 @@ def test_naive_bayes_is_the_softmax_of_a_linear_map_and_the_sigmoid_of_a_differe
     np.testing.assert_allclose(1 / (1 + np.exp(z[:, 0] - z[:, 1])), ours[:, 1], rtol=0, atol=1e-12)
 
 
+@pytest.mark.proof("04", "log-count ratio", "sklearn MultinomialNB, difference of log-probabilities", "random features")
+def test_the_notebook_s_log_count_ratio_is_the_vote_of_naive_bayes_and_its_features_are_weighted_with_it():
+    built = definitions("04", "log_count_ratio", "nb_weighted")
+    generator = np.random.default_rng(0)
+    features, labels = csr_matrix(generator.integers(0, 2, size=(60, 30)).astype(float)), np.arange(60) % 2
+    votes = MultinomialNB(alpha=1.0).fit(features, labels).feature_log_prob_
+    ratio = built.log_count_ratio(features, labels)
+    np.testing.assert_allclose(ratio, votes[1] - votes[0], rtol=0, atol=1e-12)
+    weighted = built.nb_weighted({"train": features, "test": features[:5]}, labels)
+    np.testing.assert_allclose(weighted["test"].toarray(), features[:5].toarray() * ratio, rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("04", "BagOfEmbeddings", "torch EmbeddingBag; one vote per word", "random texts, same weights")
+@given(texts)
+def test_a_bag_of_embeddings_is_torch_s_and_a_vote_for_each_word(sequences):
+    model = tiny_bag(hidden_size=0).double().eval()
+    W, b, table = model.output.weight, model.output.bias, model.embedding.weight
+    starts = torch.tensor(np.cumsum([0, *map(len, sequences[:-1])]))
+    with torch.no_grad():
+        theirs = model.output(
+            torch.nn.EmbeddingBag.from_pretrained(table, mode="mean")(torch.tensor(sum(sequences, [])), starts)
+        )
+        votes = table @ (W[1] - W[0])
+        linear = torch.stack([votes[ids].mean() for ids in sequences]) + b[1] - b[0]
+    ours = classifier.logits(model, sequences)
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(ours[:, 1] - ours[:, 0], linear.numpy(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("04", "windows times weights", "torch Conv1d", "random numbers")
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_a_convolution_multiplies_windows(width):
+    torch.manual_seed(width)
+    vectors, convolution = torch.randn(2, 6, 9, dtype=torch.float64), torch.nn.Conv1d(6, 5, width).double()
+    windows = vectors.unfold(2, width, 1)
+    ours = torch.einsum("bspw,csw->bcp", windows, convolution.weight) + convolution.bias[:, None]
+    torch.testing.assert_close(ours, convolution(vectors), rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("04", "CNN in NumPy (the exercise)", "CNNClassifier", "any texts, same weights")
+@given(texts, st.integers(0, 9))
+def test_the_exercise_s_cnn_is_the_classifier(sequences, seed):
+    model = tiny_cnn(seed).double().eval()
+    state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    kernels = [state[f"convolutions.{i}.weight"] for i in range(2)]
+    biases = [state[f"convolutions.{i}.bias"] for i in range(2)]
+    rest = state["embedding.weight"], kernels, biases, state["output.weight"], state["output.bias"]
+    ours = [classify.cnn_logits(sequence, *rest) for sequence in sequences]
+    np.testing.assert_allclose(ours, classifier.logits(model, sequences), rtol=0, atol=1e-12)
+
+
 @pytest.mark.proof("04", "logistic loss, gradient", "finite differences", "random numbers")
 def test_the_notebook_s_logistic_gradient_is_that_of_finite_differences():
     loss = definitions("04", "logistic_loss").logistic_loss
@@ -411,12 +517,35 @@ def test_the_notebook_s_temperature_finds_the_one_that_spoiled_known_probabiliti
     assert fit_temperature(factor * z, labels) == pytest.approx(factor, rel=0.05)
 
 
+class LastState(torch.nn.Module):
+    """Embedding, LSTM, the state after the last real token, one probability: ids [batch, time], 0 is padding."""
+
+    def __init__(self, vocab_size):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(vocab_size, 64)
+        self.lstm = torch.nn.LSTM(64, 64, batch_first=True)
+        self.output = torch.nn.Linear(64, 1)
+
+    def forward(self, ids):
+        lengths = (ids > 0).sum(dim=1)
+        packed = pack_padded_sequence(self.embedding(ids), lengths, batch_first=True, enforce_sorted=False)
+        return self.output(self.lstm(packed)[1][0][0]).sigmoid()
+
+
+def copy_lstm(layer, lstm):
+    """Keras' [input, 4h], [h, 4h], [4h] into PyTorch's weights of the same meaning."""
+    kernel, recurrent, bias = (torch.tensor(np.array(w)) for w in layer.get_weights())
+    lstm.weight_ih_l0.copy_(kernel.T)
+    lstm.weight_hh_l0.copy_(recurrent.T)
+    lstm.bias_ih_l0.copy_(bias)
+    lstm.bias_hh_l0.zero_()
+
+
 @pytest.mark.proof("04", "002's LSTM classifier in PyTorch", "the same in Keras", "padded ids, same weights")
 def test_the_listing_s_model_in_keras_and_in_pytorch_agree_with_the_same_weights_and_any_padding():
     import keras
     from keras import layers
 
-    built = definitions("04", "ListingInTorch", "copy_lstm")
     keras.utils.set_random_seed(0)
     theirs = keras.Sequential(
         [layers.Embedding(30, 64, mask_zero=True), layers.LSTM(64), layers.Dense(1, activation="sigmoid")]
@@ -424,10 +553,10 @@ def test_the_listing_s_model_in_keras_and_in_pytorch_agree_with_the_same_weights
     ids = batches.pad([[3, 4, 5, 6, 7], [8], [9, 10]])["input_ids"]
     theirs.build((None, None))
     theirs.set_weights([np.random.default_rng(0).normal(size=w.shape) * 0.3 for w in theirs.get_weights()])
-    ours = built.ListingInTorch(30)
+    ours = LastState(30)
     with torch.no_grad():
         ours.embedding.weight.copy_(torch.tensor(theirs.layers[0].get_weights()[0]))
-        built.copy_lstm(theirs.layers[1], ours.lstm)
+        copy_lstm(theirs.layers[1], ours.lstm)
         ours.output.weight.copy_(torch.tensor(theirs.layers[2].get_weights()[0].T))
         ours.output.bias.copy_(torch.tensor(theirs.layers[2].get_weights()[1]))
         np.testing.assert_allclose(ours(ids).numpy(), theirs.predict(ids.numpy(), verbose=0), rtol=0, atol=1e-5)

@@ -152,7 +152,8 @@ def test_recurrent_models_score_and_write_there(cell, mps):
 
 def test_classifiers_and_taggers_answer_there(mps):
     texts = kinds.texts(8)
-    for model in (classifier.LSTMClassifier(24), bert.BertClassifier(kinds.encoder(16), ["low", "high"])):
+    ours = (classifier.LSTMClassifier(24), classifier.CNNClassifier(24), classifier.BagOfEmbeddings(24, hidden_size=8))
+    for model in (*ours, bert.BertClassifier(kinds.encoder(16), ["low", "high"])):
         found, expected = (classifier.probabilities(m, texts) for m in there(model))
         np.testing.assert_allclose(found, expected, rtol=1e-4)
     for model in (tagger.LSTMTagger(24, ["even", "odd"]), tagger.BertTagger(kinds.encoder(16), ["O", "B-SHIP"])):

@@ -145,6 +145,27 @@ def by_the_bell(right_a, right_b):
     return math.erfc(abs(a - b) / math.sqrt(2 * (a + b))) if a + b else 1.0
 
 
+def cnn_with(
+    behind=lambda width: width - 1, before=lambda width: 0, cut=lambda places: np.maximum(places, 0), pool=np.max,
+    turn=lambda kernel: kernel, bias_of=lambda bias: bias, last=lambda W, pooled, b: W @ pooled + b,
+    rows=lambda embedding, ids: embedding[ids], order=lambda pairs: pairs,
+):  # fmt: skip
+    def cnn_logits(ids, embedding, kernels, biases, W, b):
+        found = []
+        for kernel, bias in order(list(zip(kernels, biases, strict=True))):
+            channels, size, width = kernel.shape
+            vectors = [np.zeros((before(width), size)), rows(embedding, ids), np.zeros((behind(width), size))]
+            longer = np.concatenate(vectors)
+            places = [
+                (turn(kernel) * longer[t : t + width].T).sum(axis=(1, 2)) + bias_of(bias)
+                for t in range(len(longer) - width + 1)
+            ] or [np.zeros(channels)]
+            found.append(pool(cut(np.array(places)), axis=0))
+        return last(W, np.concatenate(found), b)
+
+    return cnn_logits
+
+
 WRONG = {
     "classify.posterior": {
         "underflow": posterior_direct,
@@ -186,6 +207,30 @@ WRONG = {
         "labels of minus 1 and 1": lambda X, y, w: X.T @ (sigmoid(X @ w) - (2 * y - 1)) / len(y),
         "a column": lambda X, y, w: (X.T @ (sigmoid(X @ w) - y) / len(y))[:, None],
         "a decay added": lambda X, y, w: X.T @ (sigmoid(X @ w) - y) / len(y) + 0.01 * w,
+    },
+    "classify.cnn_logits": {
+        "windows inside alone": cnn_with(behind=lambda width: 0),
+        "zeros before": cnn_with(behind=lambda width: 0, before=lambda width: width - 1),
+        "zeros on both sides": cnn_with(before=lambda width: width - 1),
+        "one row of zeros too many": cnn_with(behind=lambda width: width),
+        "no cut at 0": cnn_with(cut=lambda places: places),
+        "the cut after the linear layer": cnn_with(
+            cut=lambda places: places, last=lambda W, pooled, b: np.maximum(W @ pooled + b, 0)
+        ),
+        "the mean over the places": cnn_with(pool=np.mean),
+        "the sum over the places": cnn_with(pool=np.sum),
+        "the last place": cnn_with(pool=lambda places, axis: places[-1]),
+        "the kernels turned round": cnn_with(turn=lambda kernel: kernel[:, :, ::-1]),
+        "no bias": cnn_with(bias_of=lambda bias: 0 * bias),
+        "no b": cnn_with(last=lambda W, pooled, b: W @ pooled),
+        "the absolute values": cnn_with(cut=np.abs),
+        "the places' order for the ids": cnn_with(rows=lambda embedding, ids: embedding[sorted(ids)]),
+        "each word once": cnn_with(rows=lambda embedding, ids: embedding[list(dict.fromkeys(ids))]),
+        "probabilities": cnn_with(last=lambda W, pooled, b: np.exp(W @ pooled + b) / np.exp(W @ pooled + b).sum()),
+        "the kernels from the last to the first": cnn_with(order=lambda pairs: pairs[::-1]),
+        "the largest of all channels": lambda ids, embedding, kernels, biases, W, b: cnn_with(
+            last=lambda W, pooled, b: W.sum(axis=1) * pooled.max() + b
+        )(ids, embedding, kernels, biases, W, b),
     },
     "classify.masked_mean": {
         "padding in the mean": lambda hidden, mask: hidden.mean(axis=1),

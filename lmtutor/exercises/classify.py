@@ -54,6 +54,68 @@ def _remark_logistic_gradient(arguments, expected, got):
     return ""
 
 
+def cnn_logits(ids, embedding, kernels, biases, W, b):
+    """Logits of one text: embed, convolve with each kernel [channels, size, width], cut off, take the largest, add up.
+
+    A window begins at each token; beyond the last one there are zeros.
+    """
+    vectors = np.asarray(embedding, dtype=float)[list(ids)]
+    largest = []
+    for kernel, bias in zip(kernels, biases, strict=True):
+        longer = np.concatenate([vectors, np.zeros((kernel.shape[2] - 1, vectors.shape[1]))])
+        places = [(kernel * longer[t : t + kernel.shape[2]].T).sum(axis=(1, 2)) + bias for t in range(len(ids))]
+        largest.append(np.maximum(places, 0).max(axis=0))
+    return np.asarray(W) @ np.concatenate(largest) + b
+
+
+def _remark_cnn_logits(arguments, expected, got):
+    ids, embedding, kernels, biases, W, b = arguments
+    if np.shape(got) != np.shape(expected):
+        return f"One logit for each class was asked for, [{len(b)}]; yours has the shape {list(np.shape(got))}."
+    turned = [kernel[:, :, ::-1] for kernel in kernels]
+    if same(cnn_logits(ids, embedding, turned, biases, W, b), got, 1e-9):
+        return "The kernels are turned round: position 0 of a kernel meets the first token of the window."
+    if same(np.asarray(expected) - b, got, 1e-9):
+        return "The linear layer's own b is missing."
+    if same(cnn_logits(ids, embedding, kernels, [0 * bias for bias in biases], W, b), got, 1e-9):
+        return "The biases of the kernels are missing."
+    return _remark_pooling(arguments, got)
+
+
+def _remark_pooling(arguments, got):
+    """What another way from the windows to one number for each channel would give."""
+    ids, embedding, kernels, biases, W, b = arguments
+    vectors = np.asarray(embedding, dtype=float)[list(ids)]
+    whole, plain, mean = [], [], []
+    for kernel, bias in zip(kernels, biases, strict=True):
+        width = kernel.shape[2]
+        longer = np.concatenate([vectors, np.zeros((width - 1, vectors.shape[1]))])
+        places = np.array([(kernel * longer[t : t + width].T).sum(axis=(1, 2)) + bias for t in range(len(ids))])
+        plain.append(places.max(axis=0))
+        mean.append(np.maximum(places, 0).mean(axis=0))
+        inside = places[: max(len(ids) - width + 1, 0)]
+        whole.append(np.maximum(inside, 0).max(axis=0) if len(inside) else np.zeros(len(bias)))
+    for pooled, told in (
+        (plain, "A channel that finds nothing gives 0, not a negative number: cut off with np.maximum(..., 0)."),
+        (mean, "Of each channel the largest value over the places is kept, not the mean."),
+        (whole, "A window begins at each token, also at the last ones: put width - 1 rows of zeros behind the text."),
+    ):
+        if same(np.asarray(W) @ np.concatenate(pooled) + b, got, 1e-9):
+            return told
+    return ""
+
+
+def _cnn_case(seed, time, shapes, classes=2, size=3, words=7):
+    """Arguments of `cnn_logits`: kernels of the (channels, width) in `shapes`, all numbers drawn."""
+    generator = np.random.default_rng(seed)
+    kernels = [generator.normal(size=(channels, size, width)).round(1) for channels, width in shapes]
+    biases = [generator.normal(size=channels).round(1) for channels, _ in shapes]
+    W = generator.normal(size=(classes, sum(channels for channels, _ in shapes))).round(1)
+    ids = generator.integers(words, size=time).tolist()
+    embedding = generator.normal(size=(words, size)).round(1)
+    return ids, embedding, kernels, biases, W, generator.normal(size=classes).round(1)
+
+
 def masked_mean(hidden, mask):
     """Mean over each text's real tokens: hidden [batch, time, size], mask [batch, time], 1 real and 0 padding."""
     hidden, mask = np.asarray(hidden, dtype=float), np.asarray(mask, dtype=float)
@@ -251,6 +313,26 @@ EXERCISES = {
                 ),
             ],
             remark=_remark_logistic_gradient,
+        ),
+    ),
+    "cnn_logits": Exercise(
+        hint="embedding[ids] is [time, size]. For a kernel of width k put k - 1 rows of zeros behind it. The window at "
+        "t is rows t to t + k, and (kernel * window.T).sum(axis=(1, 2)) has one number a channel. Add the bias, "
+        "cut off at 0, take the largest over t; np.concatenate the kernels' results, and W @ them + b.",
+        examine=compare(
+            cnn_logits,
+            [
+                ([0], np.array([[2.0]]), [np.array([[[1.0]]])], [np.array([0.5])], np.eye(1), np.zeros(1)),
+                ([0], np.array([[2.0]]), [np.array([[[-1.0]]])], [np.zeros(1)], np.eye(1), np.zeros(1)),
+                ([0], np.array([[2.0]]), [np.array([[[1.0]]])], [np.zeros(1)], np.array([[1.0], [-1.0]]), np.zeros(2)),
+                ([1, 0], np.array([[2.0], [3.0]]), [np.array([[[1.0, 10.0]]])], [np.zeros(1)], np.eye(1), np.ones(1)),
+                ([0, 1], np.array([[2.0], [3.0]]), [np.array([[[0.0, 1.0]]])], [np.zeros(1)], np.eye(1), np.zeros(1)),
+                _cnn_case(0, 5, [(2, 2)]),
+                _cnn_case(1, 4, [(2, 1), (3, 3)], classes=3),
+                _cnn_case(2, 2, [(2, 4), (1, 2)]),
+                _cnn_case(3, 9, [(3, 2), (2, 3), (1, 1)], size=4),
+            ],
+            remark=_remark_cnn_logits,
         ),
     ),
     "masked_mean": Exercise(

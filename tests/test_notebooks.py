@@ -38,7 +38,6 @@ NOT_YET_DESCRIBED = (
     "08_generating_text",
     "09_pretraining_bert",
     "11_tagging_answering_summarising",
-    "12_peft",
 )
 
 COMPANION = "_bug_hunt"  # NN_bug_hunt is the companion of chapter NN

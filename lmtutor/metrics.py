@@ -61,6 +61,29 @@ def bits_per_character(probabilities: Sequence[float] | np.ndarray, num_characte
     return cross_entropy(p) * p.size / math.log(2) / num_characters
 
 
+def guessing_bounds(ranks: Sequence[int] | np.ndarray) -> tuple[float, float]:
+    """Shannon's bounds for the entropy of a text, in bits for each letter, from how many guesses each letter took.
+
+    With q_i, the share of letters that were found at guess i: the sum of i (q_i - q_{i+1}) log2 i is the lower bound,
+    and the entropy of q is the upper one. The upper bound holds for any guesser, the lower for one who guesses in the
+    order of the true probabilities (C. Shannon, Prediction and entropy of printed English, 1951). Both speak of
+    shares: few letters make them unsure, and too low.
+
+    Args:
+        ranks: for each letter which guess was right, from 1 up: [letters].
+
+    Raises:
+        CourseError: there is no letter, or a rank is no whole number from 1 up.
+    """
+    r = np.asarray(ranks)
+    if r.size == 0 or r.dtype.kind not in "iu" or r.min() < 1:
+        raise CourseError("The bounds need for each letter the number of its right guess: 1, 2, 3, ...")
+    q = np.bincount(r)[1:] / r.size
+    i, seen = np.arange(1, len(q) + 1), q[q > 0]
+    lower = (i * (q - np.append(q[1:], 0)) * np.log2(i)).sum()
+    return float(lower), max(0.0, float(-(seen * np.log2(seen)).sum()))
+
+
 def agree(ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarray, within: float) -> str:
     """Assert that two arrays of one shape differ nowhere by more than `within`, and say so: "agree within 1e-12".
 

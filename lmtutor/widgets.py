@@ -148,3 +148,93 @@ def _token_label(token: bytes) -> tuple[str, int]:
     if not all(map(plots.has_glyph, shown)) or "\ufffd" in shown:
         shown = token.hex(" ").upper()
     return shown, sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in shown)
+
+
+Bounds = Callable[[list[int]], tuple[float, float]]
+LETTERS = "abcdefghijklmnopqrstuvwxyz "  # Shannon's 27 symbols; the space may be typed as _, too
+
+
+def guessing_game(
+    passages: Mapping[str, str], model: NgramModel, bounds: Bounds, *, given: int = 40, guesses: str = ""
+) -> ipywidgets.VBox:
+    """Shannon's game: guess a text letter by letter; see how many guesses you and a model needed, and what that says.
+
+    What is typed is read as one guess after the other: a wrong one stays and is counted, a right one uncovers the
+    letter; ? gives up and uncovers it as the last of all guesses.
+
+    Args:
+        passages: name -> text of the 27 symbols (`letters_only` of the chapter).
+        model: an n-gram model whose words are these symbols.
+        bounds: numbers of guesses -> the two bounds of the entropy, such as `metrics.guessing_bounds`.
+        given: how many letters are shown at first.
+        guesses: what is typed already.
+    """
+    ranks_of: dict[tuple[str, int], int] = {}  # the model's, which take a moment each
+
+    def draw(passage: str, guesses: str) -> Axes:
+        hidden = passages[passage]
+        yours, tried = play(hidden[given:], guesses)
+        for i in range(given, given + len(yours)):
+            if (passage, i) not in ranks_of:
+                ranks_of[passage, i] = guess_rank(model, hidden[:i], hidden[i])
+        models = [ranks_of[passage, i] for i in range(given, given + len(yours))]
+        return _guessed(hidden[: given + len(yours)], yours, models, tried, bounds)
+
+    return explore(
+        draw,
+        alt="The text uncovered so far; below each guessed letter the number of guesses that you and the model needed.",
+        passage=ipywidgets.Dropdown(options=list(passages), description="passage"),
+        guesses=ipywidgets.Text(value=guesses, description="guesses"),
+    )
+
+
+def play(hidden: str, guesses: str) -> tuple[list[int], str]:
+    """Shannon's game, played with these guesses: how many each uncovered letter took, what was tried for the next."""
+    ranks: list[int] = []
+    tried = ""
+    for guess in guesses.lower().replace("_", " "):
+        if len(ranks) == len(hidden):
+            break
+        if guess == "?" or guess == hidden[len(ranks)]:
+            ranks.append(len(LETTERS) if guess == "?" else len(tried) + 1)
+            tried = ""
+        elif guess in LETTERS and guess not in tried:
+            tried += guess
+    return ranks, tried
+
+
+def guess_rank(model: NgramModel, before: str, letter: str) -> int:
+    """Which guess of the model would have been right: 1 if the letter is the likeliest after the text before it."""
+    p = model.next_distribution([text.START, *before])
+    mine = p[model.vocabulary.ids[letter]]
+    return 1 + int(sum(p[model.vocabulary.ids[other]] > mine for other in LETTERS if other in model.vocabulary.ids))
+
+
+def _guessed(shown: str, yours: list[int], models: list[int], tried: str, bounds: Bounds) -> Axes:
+    """The game's picture: what came before; a grid of letter, your guesses, the model's guesses; the bounds."""
+    ax, columns = plots.new_axes(figsize=(9, 2.6)), 34
+    played = min(len(yours), columns - 1)
+    before = ("..." if len(shown) > 90 + played else "") + shown[: len(shown) - played][-90:]
+    ax.text(0, 3.4, before.replace(" ", "_"), family="monospace", fontsize=9, color="0.35")
+    for row, name in enumerate(("text", "you", "model")):
+        ax.text(-0.8, 2 - row, name, ha="right", va="center", color=("black", *plots.COLOURS)[row])
+    for i in range(played):
+        what = shown[len(shown) - played + i].replace(" ", "_"), yours[i - played], models[i - played]
+        for row, value in enumerate(what):
+            size = 13 if row == 0 else 8.5
+            colour = ("black", *plots.COLOURS)[row]
+            ax.text(i, 2 - row, str(value), ha="center", va="center", fontsize=size, color=colour, family="monospace")
+    ax.text(played, 2, "?", ha="center", va="center", fontsize=13, family="monospace", color="0.6")
+    ax.text(played + 0.7, 1, f"not: {' '.join(tried.replace(' ', '_'))}" if tried else "", va="center", fontsize=8.5)
+    lines = []
+    for name, ranks in (("you", yours), ("model", models)):
+        if ranks:
+            low, high = bounds(ranks)
+            first = sum(rank == 1 for rank in ranks) / len(ranks)
+            lines.append(
+                f"{name}: {len(ranks)} letters, {first:.0%} at the first guess, {low:.2f} to {high:.2f} bits per letter"
+            )
+    ax.text(0, -1, "\n".join(lines) or "type your first guess", va="top", fontsize=9)
+    ax.set(xlim=(-3.2, columns), ylim=(-2.2, 4))
+    ax.axis("off")
+    return ax

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nltk.lm import MLE, KneserNeyInterpolated, Laplace
+from nltk.lm import MLE, KneserNeyInterpolated, Laplace, WittenBellInterpolated
 from nltk.lm import Vocabulary as NltkVocabulary
 from nltk.lm.counter import NgramCounter
 from nltk.util import everygrams
 from notebook_code import definitions
 
-from lmtutor import CourseError
+from lmtutor import CourseError, metrics, widgets
 from lmtutor.data.text import Vocabulary
 from lmtutor.models import ngram
 
@@ -51,6 +51,7 @@ sentences_strategy = st.lists(st.lists(st.sampled_from(WORDS), max_size=7), min_
 PROPER_MODELS = [
     lambda c, n: ngram.AddK(c, 0.3, n),
     lambda c, n: ngram.Interpolated(c, np.full(n + 1, 1 / (n + 1)), n),
+    lambda c, n: ngram.WittenBell(c, n),
     lambda c, n: ngram.AbsoluteDiscounting(c, 0.6, n),
     lambda c, n: ngram.KneserNey(c, 0.6, n),
     lambda c, n: ngram.KneserNey(c, "modified", n),
@@ -119,6 +120,116 @@ def test_kneser_ney_equals_nltk_where_the_history_has_full_length(order):
             assert p == pytest.approx(q, abs=1e-12)
             compared += 1
     assert compared > 20
+
+
+@pytest.mark.proof("01", "Witten–Bell", "nltk.lm WittenBellInterpolated", "random sentences, new text, orders 1 to 4")
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_witten_bell_equals_nltk_on_unseen_text(order):
+    train, test = random_sentences(3, count=25), random_sentences(4, count=20)
+    expected = nltk_model(WittenBellInterpolated, train, order)
+    got = ngram.WittenBell(ngram.NgramCounts(train, order)).probabilities(test)
+    assert np.allclose(got, [expected.unmasked_score(w, h) for w, h in places(test, order)], atol=1e-14)
+
+
+@pytest.mark.proof(
+    "01", "a cache of the last tokens", "the same by hand, token by token", "random sentences, five sizes"
+)
+@pytest.mark.parametrize("size", [1, 2, 5, 30, 10_000])
+def test_the_cache_equals_the_shares_counted_by_hand(size):
+    train, test = random_sentences(3), random_sentences(4)
+    base = ngram.KneserNey(ngram.NgramCounts(train, 3))
+    tokens = [word for s in test for word in [*s, "</s>"]]
+    by_hand = definitions("01", "shares_of_recent").shares_of_recent(tokens, size)
+    shares = [tokens[max(0, i - size) : i].count(token) / max(1, min(i, size)) for i, token in enumerate(tokens)]
+    model = ngram.CacheModel(base, size, 0.3)
+    assert np.allclose(by_hand, shares) and np.allclose(model.shares(test), shares)
+    expected = 0.7 * base.probabilities(test) + 0.3 * np.array(shares)
+    expected[0] = base.probabilities(test)[0]
+    assert np.allclose(model.probabilities(test), expected, atol=1e-14)
+
+
+def test_the_cache_asks_for_the_next_token_as_it_scores_a_text():
+    train, test = random_sentences(3), random_sentences(4, count=8)
+    model = ngram.CacheModel(ngram.KneserNey(ngram.NgramCounts(train, 3)), 7, 0.3)
+    before, expected = [], []
+    for s in test:
+        tokens = padded(s)
+        for i in range(1, len(tokens)):
+            p = model.next_distribution(tokens[:i], before)
+            assert p.sum() == pytest.approx(1) and p[model.vocabulary.start] == 0
+            expected.append(p[model.vocabulary.ids[tokens[i]]])
+        before += tokens[1:]
+    assert np.allclose(model.probabilities(test), expected, atol=1e-14)
+
+
+def test_the_weight_of_the_cache_is_the_best_of_a_grid():
+    train, held_out = random_sentences(3), random_sentences(4)
+    model = ngram.CacheModel(ngram.KneserNey(ngram.NgramCounts(train, 3)), 10, 0.5)
+    best = model.fit_weight(held_out, rounds=2000)
+    assert best == model.weight
+
+    def loss(weight):
+        model.weight = weight
+        return metrics.cross_entropy(model.probabilities(held_out)[1:])
+
+    assert loss(best) <= min(loss(weight) for weight in np.linspace(0, 0.99, 100)) + 1e-6
+
+
+def test_a_text_that_repeats_itself_turns_the_cache_on_and_one_that_does_not_turns_it_off():
+    train = random_sentences(3)
+    base = ngram.KneserNey(ngram.NgramCounts(train, 2))
+    again = [["lamp"] * 5, ["late"] * 5] * 10
+    assert ngram.CacheModel(base, 5).fit_weight(again, rounds=100) > 0.3
+    never = [WORDS[:4], WORDS[4:]] * 10
+    assert ngram.CacheModel(base, 2).fit_weight(never, rounds=100) < 1e-3
+
+
+@pytest.mark.proof("01", "Shannon's bounds", "the same by the chapter's solution", "random ranks")
+@given(st.lists(st.integers(1, 27), min_size=1, max_size=50))
+def test_shannons_bounds_hold_the_entropy_between_them(ranks):
+    from lmtutor.exercises.ngram import guessing_bounds
+
+    lower, upper = metrics.guessing_bounds(ranks)
+    assert np.allclose((lower, upper), guessing_bounds(ranks), atol=1e-12)
+    ordered = [sorted(set(ranks), key=lambda r: -ranks.count(r)).index(rank) + 1 for rank in ranks]  # as Shannon's were
+    lower, upper = metrics.guessing_bounds(ordered)
+    assert 0 <= lower <= upper + 1e-12
+
+
+def test_shannons_bounds_on_cases_that_one_knows():
+    assert metrics.guessing_bounds([1, 1, 1]) == (0, 0)
+    assert metrics.guessing_bounds(range(1, 28)) == pytest.approx((math.log2(27), math.log2(27)))
+    assert metrics.guessing_bounds([1, 2]) == pytest.approx((1, 1))
+    for nothing in ([], [0, 1], [1.5]):
+        with pytest.raises(CourseError, match="1, 2, 3"):
+            metrics.guessing_bounds(nothing)
+
+
+@pytest.mark.parametrize(
+    ("guesses", "ranks", "tried"),
+    [
+        ("", [], ""),
+        ("the", [1, 1, 1], ""),
+        ("ot", [2], ""),
+        ("oot", [2], ""),  # the same wrong letter twice is one guess
+        ("?hx", [27, 1], "x"),
+        ("THE_Q", [1, 1, 1, 1], "q"),
+        ("the 7,l", [1, 1, 1, 1, 1], ""),  # what is none of the 27 symbols is no guess
+        ("the lamps and more", [1] * 8, ""),
+    ],
+)
+def test_shannons_game_is_played_from_what_was_typed(guesses, ranks, tried):
+    assert widgets.play("the lamp", guesses) == (ranks, tried)
+
+
+def test_a_model_guesses_in_the_order_of_its_probabilities():
+    texts = [list("the lamp is lit "), list("the ferry is late ")]
+    model = ngram.KneserNey(ngram.NgramCounts(texts, 3))
+    p = model.next_distribution(["<s>", "t"])
+    ids = model.vocabulary.ids
+    order = sorted((c for c in widgets.LETTERS if c in ids), key=lambda c: -p[ids[c]])
+    assert widgets.guess_rank(model, "t", order[0]) == 1
+    assert {widgets.guess_rank(model, "t", c) for c in order} <= set(range(1, len(order) + 1))
 
 
 class PlainModifiedKneserNey:
@@ -356,6 +467,8 @@ def test_a_shorter_model_of_the_same_counts_equals_one_counted_shorter():
         (lambda: ngram.Interpolated(ngram.NgramCounts([["a"]], 2), [0.5, 0.5]), "3 weights"),
         (lambda: ngram.Interpolated(ngram.NgramCounts([["a"]], 1), [0, 1]).fit_weights([["b"]]), "probability 0"),
         (lambda: ngram.NgramCounts([["a"]], 2).count("a", "a", "a"), "1 to 2"),
+        (lambda: ngram.CacheModel(ngram.MLE(ngram.NgramCounts([["a"]], 2)), 0), "at least 1"),
+        (lambda: ngram.CacheModel(ngram.MLE(ngram.NgramCounts([["a"]], 2)), 5, 1.5), "between 0 and 1"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(mistake, says):

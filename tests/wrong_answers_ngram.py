@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 
 import numpy as np
 
@@ -98,6 +99,83 @@ def perplexity_with(zero=lambda p: min(p) == 0, mean=lambda logs: sum(logs) / le
 def long_double_product(probabilities):
     product = np.prod(np.array(probabilities, dtype=np.longdouble))
     return float(product ** (-1 / np.longdouble(len(probabilities)))) if product else math.inf
+
+
+def witten_bell_with(
+    share=lambda seen: len(seen) / (seen.total() + len(seen)),
+    kept=lambda seen, word: seen[word] / (seen.total() + len(seen)),
+    unseen=None,
+    ends=True,
+    starts=True,
+    empty=lambda seen, word: seen[word] / seen.total(),
+    longest=lambda n: n - 1,
+    lower=lambda history: history[1:],
+):
+    """Witten-Bell with one thing done differently."""
+
+    def witten_bell(train, test, n):
+        def padded(sentence):
+            return [*(["<s>"] if starts else []), *sentence, *(["</s>"] if ends else [])]
+
+        first, table = int(starts), {}
+        for sentence in map(padded, train):
+            for i in range(first, len(sentence)):
+                for k in range(min(i, longest(n)) + 1):
+                    table.setdefault(tuple(sentence[i - k : i]), Counter())[sentence[i]] += 1
+
+        def probability(word, history):
+            seen = table.get(history, Counter())
+            if not history:
+                return empty(seen, word)
+            below = probability(word, lower(history))
+            if not seen:
+                return below if unseen is None else unseen
+            return kept(seen, word) + share(seen) * below
+
+        return [
+            probability(sentence[i], tuple(sentence[max(0, i - longest(n)) : i]))
+            for sentence in map(padded, test)
+            for i in range(first, len(sentence))
+        ]
+
+    return witten_bell
+
+
+def sampler_with(
+    begin=("<s>",), end="</s>", keep_end=False, keep_start=False, last_only=False, new_seed=False, greedy=False, more=0
+):
+    """A sampler with one thing done differently."""
+
+    def sample_sentence(next_distribution, words, seed, longest):
+        generator, history = np.random.default_rng(seed), list(begin)
+        while len(history) <= longest + more:
+            if new_seed:
+                generator = np.random.default_rng(seed)
+            p = next_distribution(history[-1:] if last_only else history)
+            word = words[int(np.argmax(p))] if greedy else words[generator.choice(len(words), p=p)]
+            if word == end:
+                history += [word] * keep_end
+                break
+            history.append(word)
+        return history if keep_start else history[1:]
+
+    return sample_sentence
+
+
+def bounds_with(lower=None, upper=None, gaps=True, both=lambda low, high: (low, high), log=math.log2, cut=False):
+    """Shannon's bounds with one thing done differently."""
+
+    def guessing_bounds(ranks):
+        places = range(1, max(ranks) + 1) if gaps else sorted(set(ranks))
+        q = [ranks.count(i) / len(ranks) for i in places]
+        after = [*q[1:], 0.0]
+        low = sum(i * (a - b) * log(i) for i, (a, b) in enumerate(zip(q, after, strict=True), start=1))
+        if cut:
+            low = sum(i * (a - b) * log(i) for i, (a, b) in enumerate(zip(q[:-1], after, strict=False), start=1))
+        high = -sum(share * log(share) for share in q if share)
+        return both(lower(ranks, q) if lower else low, upper(ranks, q) if upper else high)
+
+    return guessing_bounds
 
 
 WRONG = {
@@ -236,6 +314,112 @@ WRONG = {
             (old + new) / 2 for old, new in zip(weights, em_with()(weights, components), strict=True)
         ],
         "two rounds": lambda weights, components: em_with()(em_with()(weights, components), components),
+    },
+    "ngram.witten_bell": {
+        "without the ends": witten_bell_with(ends=False),
+        "without the starts": witten_bell_with(starts=False),
+        "0 for an unseen history": witten_bell_with(unseen=0.0),
+        "the discounted share left out": witten_bell_with(share=lambda seen: 0.0),
+        "relative frequencies and the share": witten_bell_with(kept=lambda seen, word: seen[word] / seen.total()),
+        "T over N": witten_bell_with(share=lambda seen: len(seen) / seen.total()),
+        "N over N + T": witten_bell_with(share=lambda seen: seen.total() / (seen.total() + len(seen))),
+        "1 over N + 1": witten_bell_with(
+            share=lambda seen: 1 / (seen.total() + 1), kept=lambda seen, word: seen[word] / (seen.total() + 1)
+        ),
+        "followers that came once": witten_bell_with(
+            share=lambda seen: sum(c == 1 for c in seen.values()) / (seen.total() + len(seen))
+        ),
+        "Witten-Bell of the unigrams, too": witten_bell_with(
+            empty=lambda seen, word: (seen[word] + 1) / (seen.total() + len(seen))
+        ),
+        "different words in the unigrams": witten_bell_with(empty=lambda seen, word: (seen[word] > 0) / len(seen)),
+        "one order more": witten_bell_with(longest=lambda n: n),
+        "always pairs": witten_bell_with(longest=lambda n: 1),
+        "the last word of the history left out": witten_bell_with(lower=lambda history: history[:-1]),
+        "unigrams below every order": witten_bell_with(lower=lambda history: ()),
+        "the order of the tokens": lambda train, test, n: sorted(witten_bell_with()(train, test, n)),
+        "a list for each sentence": lambda train, test, n: [witten_bell_with()(train, [s], n) for s in test],
+        "logarithms": lambda train, test, n: [
+            math.log(p) if p else -math.inf for p in witten_bell_with()(train, test, n)
+        ],
+        "the product": lambda train, test, n: math.prod(witten_bell_with()(train, test, n)),
+        "the training text": lambda train, test, n: witten_bell_with()(train, train, n),
+    },
+    "ngram.sample_sentence": {
+        "the end kept": sampler_with(keep_end=True),
+        "the start kept": sampler_with(keep_start=True),
+        "the likeliest word": sampler_with(greedy=True),
+        "a new generator for each word": sampler_with(new_seed=True),
+        "only the last word as history": sampler_with(last_only=True),
+        "one word too many": sampler_with(more=1),
+        "one word too few": sampler_with(more=-1),
+        "never ends": sampler_with(end=None),
+        "a text": lambda next_distribution, words, seed, longest: " ".join(
+            sampler_with()(next_distribution, words, seed, longest)
+        ),
+        "always the same seed": lambda next_distribution, words, seed, longest: sampler_with()(
+            next_distribution, words, 0, longest
+        ),
+        "drawn evenly": lambda next_distribution, words, seed, longest: sampler_with()(
+            lambda history: np.full(len(words), 1 / len(words)), words, seed, longest
+        ),
+        "the history never grows": lambda next_distribution, words, seed, longest: sampler_with()(
+            lambda history: next_distribution(["<s>"]), words, seed, longest
+        ),
+        "all drawn at once": lambda next_distribution, words, seed, longest: list(
+            np.random.default_rng(seed).choice(words, size=longest, p=next_distribution(["<s>"]))
+        ),
+    },
+    "ngram.guessing_bounds": {
+        "upper first": bounds_with(both=lambda low, high: (high, low)),
+        "nats": bounds_with(log=math.log),
+        "base 10": bounds_with(log=math.log10),
+        "guesses that were never right left out": bounds_with(gaps=False),
+        "the last share left out": bounds_with(cut=True),
+        "the upper alone": bounds_with(both=lambda low, high: high),
+        "the mean of the two": bounds_with(both=lambda low, high: (low + high) / 2),
+        "upper without its minus": bounds_with(both=lambda low, high: (low, -high)),
+        "lower without i": bounds_with(
+            lower=lambda ranks, q: sum(
+                (a - b) * math.log2(i) for i, (a, b) in enumerate(zip(q, [*q[1:], 0.0], strict=True), start=1)
+            )
+        ),
+        "logarithms of the ranks": bounds_with(
+            lower=lambda ranks, q: sum(math.log2(rank) for rank in ranks) / len(ranks)
+        ),
+        "differences the other way": bounds_with(both=lambda low, high: (-low, high)),
+        "the mean rank": bounds_with(upper=lambda ranks, q: sum(ranks) / len(ranks)),
+        "the largest share": bounds_with(upper=lambda ranks, q: -math.log2(max(q))),
+        "counts instead of shares": bounds_with(
+            upper=lambda ranks, q: (
+                -sum(ranks.count(rank) * math.log2(ranks.count(rank) / len(ranks)) for rank in set(ranks))
+            )
+        ),
+        "ranks in order": lambda ranks: bounds_with()([sorted(set(ranks)).index(rank) + 1 for rank in ranks]),
+        "most frequent first": lambda ranks: bounds_with()(
+            [sorted(set(ranks), key=lambda r: -ranks.count(r)).index(rank) + 1 for rank in ranks]
+        ),
+    },
+    "ngram.text_perplexity": {
+        "the mean of the sentences' perplexities": lambda sentences: float(
+            np.mean([math.exp(-np.mean(np.log(p))) for p in sentences])
+        ),
+        "the geometric mean of the sentences' perplexities": lambda sentences: math.exp(
+            -np.mean([np.mean(np.log(p)) for p in sentences])
+        ),
+        "sums, not means": lambda sentences: math.exp(-np.mean([np.sum(np.log(p)) for p in sentences])),
+        "the cross-entropy": lambda sentences: -float(np.mean(np.log([x for p in sentences for x in p]))),
+        "the product": lambda sentences: 1 / math.prod(x for p in sentences for x in p),
+        "the arithmetic mean": lambda sentences: 1 / float(np.mean([x for p in sentences for x in p])),
+        "the first sentence": lambda sentences: math.exp(-np.mean(np.log(sentences[0]))),
+        "sentences weighted by their length, exponentials first": lambda sentences: (
+            sum(len(p) * math.exp(-np.mean(np.log(p))) for p in sentences) / sum(map(len, sentences))
+        ),
+        "divided by the sentences": lambda sentences: math.exp(
+            -sum(math.log(x) for p in sentences for x in p) / len(sentences)
+        ),
+        "the median": lambda sentences: math.exp(-np.median(np.log([x for p in sentences for x in p]))),
+        "a product that underflows": lambda sentences: product_perplexity([x for p in sentences for x in p]),
     },
     "ngram.continuation_probability": {
         "tokens": unigram,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 
@@ -211,6 +211,153 @@ def _remark_learning_curve(arguments, expected, got):
     return ""
 
 
+def witten_bell(train: list, test: list, n: int) -> list[float]:
+    """Interpolated Witten-Bell, trained on `train`: P of every word and every </s> of the test sentences, in order."""
+    followers = defaultdict(Counter)
+    for sentence in train:
+        padded = ["<s>", *sentence, "</s>"]
+        for i in range(1, len(padded)):
+            for k in range(min(i, n - 1) + 1):
+                followers[tuple(padded[i - k : i])][padded[i]] += 1
+
+    def probability(word, history):
+        seen = followers.get(history, Counter())
+        if not history:
+            return seen[word] / seen.total()
+        lower = probability(word, history[1:])
+        return (seen[word] + len(seen) * lower) / (seen.total() + len(seen)) if seen else lower
+
+    found = []
+    for sentence in test:
+        padded = ["<s>", *sentence, "</s>"]
+        found += [probability(padded[i], tuple(padded[max(0, i - n + 1) : i])) for i in range(1, len(padded))]
+    return found
+
+
+def _remark_witten_bell(arguments, expected, got):
+    train, test, n = arguments
+    words = sum(map(len, test))
+    if not isinstance(got, list | tuple | np.ndarray):
+        return "A list is asked for: a probability for every word and every </s> of the test sentences."
+    if len(got) == words and words < len(expected):
+        return "The ends are missing: </s> is predicted after each sentence, like a word."
+    if len(got) != len(expected):
+        return f"The test sentences have {len(expected)} tokens that are predicted, with </s>; you gave {len(got)}."
+    if not all(0 <= p <= 1 + 1e-9 for p in got):
+        return "Some of your numbers are no probabilities."
+    starts = np.cumsum([0, *(len(s) + 1 for s in test[:-1])])
+    wrong = [i for i, (e, g) in enumerate(zip(expected, got, strict=True)) if not same(e, g, 1e-6)]
+    if n == 1:
+        return "With n = 1 there is no history: count of the word / all tokens, with </s> and without <s>."
+    if all(i in starts for i in wrong):
+        return "Only first words are wrong: <s> is their history."
+    if any(same(0.0, got[i], 1e-12) and expected[i] > 0 for i in wrong):
+        return "Some are 0 that should not be: a history that was never seen leaves the shorter one to answer."
+    return ""
+
+
+def _failure_witten_bell(arguments, error):
+    if isinstance(error, ZeroDivisionError):
+        return "A history that was never seen has N = T = 0: then the shorter history answers alone."
+    return ""
+
+
+def sample_sentence(next_distribution, words: list[str], seed: int, longest: int) -> list[str]:
+    """Draw words from P(. | history), beginning with ["<s>"], until </s> comes or `longest` words are drawn."""
+    generator, history = np.random.default_rng(seed), ["<s>"]
+    while len(history) <= longest:
+        word = words[generator.choice(len(words), p=next_distribution(history))]
+        if word == "</s>":
+            break
+        history.append(word)
+    return history[1:]
+
+
+def _remark_sample(arguments, expected, got):
+    longest = arguments[-1]
+    if not isinstance(got, list | tuple):
+        return "A list of words is asked for."
+    got = [str(word) for word in got]
+    if got[:1] == ["<s>"]:
+        return "<s> is given, and no part of the sentence: leave it out of what you return."
+    if got[-1:] == ["</s>"]:
+        return "</s> ends the sentence, and is no word of it: leave it out."
+    if len(got) > longest:
+        return f"At most {longest} words were asked for."
+    if longest and len(got) == longest - 1 and expected[:-1] == got:
+        return "One word is missing: is `longest` compared with a list that holds <s>, too?"
+    if len(set(got)) == 1 < len(got):
+        return "Is the word that was drawn appended to the history?"
+    return ""
+
+
+def _mentions(word: str, factor: float):
+    """A toy model: the last word of the history is likely to be followed by the next one of the list."""
+
+    def next_distribution(history):
+        p = np.ones(len(_TOY))
+        p[0] = 0
+        p[(_TOY.index(history[-1]) + 1) % len(_TOY)] += factor * len(history)
+        p[_TOY.index(word)] += 1
+        p[0] = 0
+        return p / p.sum()
+
+    next_distribution.__doc__ = "a model of the words <s>, the, lamp, is, lit, </s>"
+    return next_distribution
+
+
+_TOY = ["<s>", "the", "lamp", "is", "lit", "</s>"]
+
+
+def guessing_bounds(ranks: list[int]) -> tuple[float, float]:
+    """Shannon's lower and upper bound, in bits for each letter, from the number of the right guess of each letter."""
+    q = [ranks.count(i) / len(ranks) for i in range(1, max(ranks) + 2)]  # one more: a 0 at the end
+    lower = sum(i * (q[i - 1] - q[i]) * math.log2(i) for i in range(1, len(q)))
+    upper = -sum(share * math.log2(share) for share in q if share > 0)
+    return lower, upper
+
+
+def _remark_bounds(arguments, expected, got):
+    (ranks,) = arguments
+    if not isinstance(got, list | tuple) or len(got) != 2:
+        return "Two numbers are asked for: (lower, upper)."
+    if same(expected[::-1], got, 1e-6):
+        return "The lower bound comes first."
+    if same([bound * math.log(2) for bound in expected], got, 1e-6):
+        return "These are nats: take log2."
+    if same(expected[1], got[1], 1e-6) and same(expected[0], -got[0], 1e-6):
+        return "The sign of the lower bound is the wrong one."
+    if same(expected[1], got[1], 1e-6) and max(ranks) not in (1, len(set(ranks))):
+        return "The upper bound is right. Is q_i = 0 for a guess that was never the right one?"
+    if same(expected[1], got[1], 1e-6):
+        return "The upper bound is right. In the lower one, the share after the last is 0."
+    if same(expected[0], got[0], 1e-6):
+        return "The lower bound is right; the upper one is the entropy of the shares."
+    return ""
+
+
+def _failure_bounds(arguments, error):
+    return "The logarithm of 0: leave out guesses that were never right." if isinstance(error, ValueError) else ""
+
+
+def text_perplexity(sentences: list[list[float]]) -> float:
+    """The perplexity of a text from its sentences' probabilities: exp of the mean of -ln p over all tokens."""
+    logs = [math.log(p) for probabilities in sentences for p in probabilities]
+    return math.exp(-sum(logs) / len(logs))
+
+
+def _remark_text_perplexity(arguments, expected, got):
+    (sentences,) = arguments
+    own = [perplexity(probabilities) for probabilities in sentences]
+    if same(sum(own) / len(own), got, 1e-6):
+        return "Still the mean of the sentences' perplexities."
+    if same(math.exp(sum(map(math.log, own)) / len(own)), got, 1e-6):
+        return "Better, but each sentence counts as much as any other: each token should."
+    if same(math.log(expected), got, 1e-6):
+        return "That is the cross-entropy; the perplexity is its exponential."
+    return ""
+
+
 _VOCABULARY = Vocabulary(_SENTENCES)
 
 EXERCISES = {
@@ -275,6 +422,68 @@ EXERCISES = {
                 ([0.0, 1.0], [[0.5, 0.5], [0.25, 0.5]]),
             ],
             remark=_remark_em_step,
+        ),
+    ),
+    "witten_bell": Exercise(
+        hint="First fill a table: for each token of the training sentences (with <s> in front and </s> behind) and "
+        "each history of 0 to n - 1 tokens before it, followers[history][token] += 1. Then write "
+        "probability(word, history), which calls itself with history[1:] unless the history is empty.",
+        examine=compare(
+            witten_bell,
+            [
+                ([["sea"]], [["sea"]], 1),
+                ([["a", "lamp"], ["a", "sea"]], [["a", "sea"]], 1),
+                ([["a", "lamp"], ["a", "sea"]], [["a", "sea"]], 2),
+                ([["a", "lamp"], ["a", "sea"]], [["sea", "a"], []], 2),
+                (_SENTENCES[:4], _SENTENCES[4:5], 2),
+                (_SENTENCES[:4], [["lamp", "the", "the", "is"], ["lit"]], 3),
+                (_SENTENCES, _SENTENCES[:2], 3),
+                (_SENTENCES, [["a", "lamp", "is", "late", "the"]], 5),
+            ],
+            remark=_remark_witten_bell,
+            failure=_failure_witten_bell,
+        ),
+    ),
+    "sample_sentence": Exercise(
+        hint="Make the generator once, before the loop, and begin with history = ['<s>']. generator.choice(words, "
+        "p=next_distribution(history)) draws one word: append it, and stop at </s>.",
+        examine=compare(
+            sample_sentence,
+            [
+                (_mentions("lamp", 1e9), _TOY, 0, 10),
+                (_mentions("lamp", 1e9), _TOY, 0, 2),
+                (_mentions("</s>", 1.0), _TOY, 1, 10),
+                (_mentions("lamp", 1.0), _TOY, 2, 4),
+                (_mentions("the", 0.5), _TOY, 3, 20),
+                (_mentions("is", 0.1), _TOY, 4, 30),
+                (_mentions("is", 0.1), _TOY, 4, 0),
+            ],
+            remark=_remark_sample,
+        ),
+    ),
+    "guessing_bounds": Exercise(
+        hint="q = shares of the ranks 1, 2, ..., max(ranks), and a 0 behind them. Guesses that were never right have "
+        "the share 0: in the upper bound leave them out, in the lower one keep them.",
+        examine=compare(
+            guessing_bounds,
+            [([1],), ([1, 2],), ([1, 1, 1, 2],), ([1, 2, 2, 3],), ([1, 1, 1, 3],), ([1, 1, 2, 1, 5, 9, 1, 2, 27],)],
+            remark=_remark_bounds,
+            failure=_failure_bounds,
+        ),
+    ),
+    "text_perplexity": Exercise(
+        hint="Perplexity is about tokens: put the probabilities of all sentences into one list first.",
+        examine=compare(
+            text_perplexity,
+            [
+                ([[0.5]],),
+                ([[0.5, 0.25]],),
+                ([[0.5], [0.125]],),
+                ([[0.5, 0.5, 0.5], [0.01]],),
+                ([[0.1, 0.2], [0.3], [0.05, 0.6, 0.7]],),
+                ([[1e-3] * 200, [0.5] * 3],),
+            ],
+            remark=_remark_text_perplexity,
         ),
     ),
     "continuation_probability": Exercise(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter, deque
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import chain
@@ -373,6 +374,19 @@ class Interpolated(NgramModel):
         return history
 
 
+class WittenBell(NgramModel):
+    """Interpolated Witten-Bell: a history passes on the share T / (N + T) to the lower order (Witten and Bell, 1991).
+
+    N is how often the history occurs, T how many different words came after it: so often did something come that was
+    new there. Unigrams are relative frequencies, as in nltk.
+    """
+
+    def _combine(self, k, count, sums, lower):
+        if k == 1:
+            return count / sums.total
+        return (count + sums.types * lower) / (sums.total + sums.types)
+
+
 class AbsoluteDiscounting(NgramModel):
     """Take `discount` off every count above zero, and give what is gained to the lower order (Ney et al., 1994)."""
 
@@ -454,6 +468,72 @@ class StupidBackoff(NgramModel):
 
     def _unseen_context(self, lower):
         return self.factor * lower
+
+
+class CacheModel:
+    """An n-gram model that expects the words of the last `size` tokens again (Kuhn and De Mori, 1990).
+
+        P(w | history) = (1 - weight) P_base(w | history) + weight * share of w among the last `size` tokens
+
+    The tokens are words and </s>, across the ends of sentences. At the first token there is nothing to remember, and
+    the base answers alone.
+
+    Args:
+        base: any n-gram model whose probabilities sum to one.
+        size: how many tokens it remembers.
+        weight: of the cache, from 0 to 1; `fit_weight` finds it with EM.
+    """
+
+    def __init__(self, base: NgramModel, size: int = 400, weight: float = 0.05):
+        if not isinstance(size, int) or size < 1:
+            raise CourseError(f"A cache remembers a whole number of tokens of at least 1, not {size!r}.")
+        if not 0 <= weight <= 1:
+            raise CourseError(f"The weight of the cache lies between 0 and 1, not at {weight!r}.")
+        self.base, self.size, self.weight = base, size, weight
+        self.vocabulary = base.vocabulary
+
+    def shares(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """For every token of the sentences, read in order, its share among the `size` tokens before it: [tokens]."""
+        ids, position = self.base.counts.encode(sentences)
+        window: deque[int] = deque()
+        count: Counter[int] = Counter()
+        found = []
+        for token in ids[position > 0].tolist():
+            found.append(count[token] / max(len(window), 1))
+            window.append(token)
+            count[token] += 1
+            if len(window) > self.size:
+                count[window.popleft()] -= 1
+        return np.array(found)
+
+    def probabilities(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """P(token | history, cache) for every word and every </s> of the sentences, read in order: [tokens]."""
+        base = self.base.probabilities(sentences)
+        mixed = (1 - self.weight) * base + self.weight * self.shares(sentences)
+        mixed[0] = base[0]
+        return mixed
+
+    def fit_weight(self, held_out: Sequence[Sequence[str]], rounds: int = 30) -> float:
+        """EM for the weight on held-out text, read in order; sets and returns it."""
+        base, cached = self.base.probabilities(held_out)[1:], self.shares(held_out)[1:]
+        for _ in range(rounds if len(base) else 0):
+            share = self.weight * cached
+            self.weight = float((share / (share + (1 - self.weight) * base)).mean())
+        return self.weight
+
+    def next_distribution(self, history: Sequence[str], before: Sequence[str] = ()) -> np.ndarray:
+        """P(w | history, cache) for every w of the vocabulary: [vocabulary]; 0 for <s>.
+
+        Args:
+            history: the sentence so far, with <s> in front, as for any n-gram model. It is remembered, too.
+            before: the tokens that were read before it, </s> at each end of a sentence.
+        """
+        ids = np.array(self.vocabulary.encode([*before, *history]), dtype=np.int64)
+        ids = ids[ids != self.vocabulary.start][-self.size :]
+        p = self.base.next_distribution(history)
+        if len(ids) == 0:
+            return p
+        return (1 - self.weight) * p + self.weight * np.bincount(ids, minlength=len(p)) / len(ids)
 
 
 def write_arpa(model: KneserNey, path: str | Path) -> Path:

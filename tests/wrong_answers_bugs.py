@@ -51,6 +51,42 @@ def perplexity_with(take=lambda losses, tokens: sum(x * n for x, n in zip(losses
     return corpus_perplexity
 
 
+def leaked_with(alike, words=lambda text: set(text.lower().split()), give=lambda found, test: found):
+    def leaked(train, test, least):
+        seen = [words(text) for text in train]
+        found = [i for i, text in enumerate(test) if any(alike(words(text), other, least) for other in seen)]
+        return give(found, test)
+
+    return leaked
+
+
+def near(a, b, least):
+    return len(set(a) & set(b)) >= least * len(set(a) | set(b))
+
+
+def once_a_neighbour(train, test, least):
+    sets = [set(text.lower().split()) for text in train]
+    return [i for i, text in enumerate(test) for other in sets if near(text.lower().split(), other, least)]
+
+
+def best_with(first=0, last=0, end=lambda total, n: total / n, power=lambda at_most, k: 1 - at_most**k):
+    def expected_best(n, k):
+        at_most, total = 0.0, 0.0
+        for m in range(first, n + last):
+            at_most += math.comb(n, m) / 2**n
+            total += power(at_most, k)
+        return end(total, n)
+
+    return expected_best
+
+
+def called_with(called=lambda p, r, n: n * r / p, end=lambda called, support: sum(called) - sum(support)):
+    def called_too_often(precision, recall, support):
+        return end([called(p, r, n) for p, r, n in zip(precision, recall, support, strict=True)], support)
+
+    return called_too_often
+
+
 WRONG = {
     "recurrent_bugs.double_softmax_floor": {
         "zero, as with one softmax": lambda V: 0.0,
@@ -82,5 +118,34 @@ WRONG = {
         "the mean loss": perplexity_with(end=lambda mean: mean),
         "nan kept": perplexity_with(lambda losses, tokens: sum(x * n for x, n in zip(losses, tokens, strict=True))),
         "divided by the batches": perplexity_with(divide=lambda losses, tokens: len(tokens)),
+    },
+    "classify_bugs.leaked": {
+        "exact copies only": lambda train, test, least: [i for i, text in enumerate(test) if text in train],
+        "more than least": leaked_with(lambda a, b, least: len(a & b) > least * len(a | b)),
+        "divided by the smaller": leaked_with(lambda a, b, least: len(a & b) >= least * min(len(a), len(b))),
+        "divided by its own": leaked_with(lambda a, b, least: len(a & b) >= least * len(a)),
+        "capitals differ": leaked_with(near, words=lambda text: set(text.split())),
+        "letters instead of words": leaked_with(near, words=lambda text: set(text.lower())),
+        "the texts": leaked_with(near, give=lambda found, test: [test[i] for i in found]),
+        "the others": leaked_with(near, give=lambda found, test: [i for i in range(len(test)) if i not in found]),
+        "once for each neighbour": once_a_neighbour,
+        "the share": leaked_with(near, give=lambda found, test: len(found) / len(test)),
+    },
+    "classify_bugs.expected_best": {
+        "the mean of one": lambda n, k: 0.5,
+        "the count": best_with(end=lambda total, n: total),
+        "one too many": best_with(end=lambda total, n: total / n + 1 / n),
+        "as if the test had one text": lambda n, k: 1 - 0.5**k,
+        "the worst": best_with(power=lambda at_most, k: (1 - at_most) ** k),
+        "begins at 1": best_with(first=1),
+        "one standard deviation up": lambda n, k: 0.5 + 0.5 / math.sqrt(n),
+    },
+    "classify_bugs.called_too_often": {
+        "the sign": called_with(end=lambda called, support: sum(support) - sum(called)),
+        "all that were called": called_with(end=lambda called, support: sum(called)),
+        "precision and recall exchanged": called_with(lambda p, r, n: n * p / r),
+        "the right answers": called_with(lambda p, r, n: n * r),
+        "times the precision": called_with(lambda p, r, n: n * r * p),
+        "a share": called_with(end=lambda called, support: sum(called) / sum(support) - 1),
     },
 }

@@ -20,6 +20,7 @@ CHAPTERS = {
     "03": "recurrent",
     "03_bug_hunt": "recurrent_bugs",
     "04": "classify",
+    "04_bug_hunt": "classify_bugs",
     "05": "attention",
     "06": "transformer",
     "07": "translate",

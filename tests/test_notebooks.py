@@ -35,7 +35,6 @@ NOT_YET_DESCRIBED = (
     "03_recurrent_language_models",
     "08_generating_text",
     "09_pretraining_bert",
-    "11_tagging_answering_summarising",
 )
 
 COMPANION = "_bug_hunt"  # NN_bug_hunt is the companion of chapter NN

@@ -144,7 +144,7 @@ def shown(value):
     [
         ("start.count_words", "characters", "number of characters"),
         ("start.count_words", "split at single blanks", "split() without an argument"),
-        ("start.count_words", "words and marks", "only blanks part words"),
+        ("start.count_words", "words and marks", "only spaces separate words"),
         ("ngram.log_probability", "product", "add logarithms"),
         ("ngram.log_probability", "base 2", "base 2"),
         ("ngram.log_probability", "logarithm of 0", "logarithms first"),
@@ -217,7 +217,7 @@ def shown(value):
         ("classify.posterior", "the smallest subtracted", "largest logarithm first"),
         ("classify.calibration_error", "the other side of the bin", "into the upper one"),
         ("classify.sign_test", "powers of one half", "two whole numbers"),
-        ("start.count_words", "letters and digits", "Only blanks part words"),
+        ("start.count_words", "letters and digits", "Only spaces separate words"),
         ("ngram.perplexity", "1e-13 is 0", "a small one is no 0"),
         ("transformer.rms_norm", "eps ignored", "use the argument"),
         ("transformer.rms_norm", "eps outside the root", "before the root"),

@@ -9,20 +9,20 @@ from lmtutor.exercises.examine import Exercise, compare
 
 
 def count_words(string: str) -> int:
-    """How many words stand in the string, between blanks."""
+    """How many words there are in the string, between spaces."""
     return len(string.split())
 
 
 def _remark_count_words(arguments, expected, got):
     (string,) = arguments
     if got == len(string):
-        return "That is the number of characters: take the text apart into words first."
+        return "That is the number of characters: split the text into words first."
     if not string:
-        return "A text of no characters holds no word: split() without an argument knows that."
+        return "A text of no characters has no word: split() without an argument knows that."
     if got == len(words(string)) and "," in string:
-        return "A comma is no word of its own here: only blanks part words."
+        return "A comma is no word of its own here: only spaces separate words."
     if got == len(re.findall(r"\w+", string)):
-        return "Only blanks part words: an apostrophe or a hyphen does not, and a dash between blanks is one of them."
+        return "Only spaces separate words: an apostrophe or a hyphen does not, and a dash between spaces is a word."
     return ""
 
 
@@ -36,7 +36,7 @@ EXERCISES = {
                 ("the sea",),
                 ("the lamp, the sea!",),
                 ("",),
-                ("two  blanks",),
+                ("two  spaces",),
                 (" sea ",),
                 ("a line\nand another",),
                 ("a\ttab",),

@@ -327,12 +327,14 @@ def word_map(places: np.ndarray, words: Sequence[str], kinds: Sequence[str], ax:
     for name, marker in zip(names, "osD^vP*", strict=False):
         own = places[[kind == name for kind in kinds]]
         ax.plot(*own.T, marker, color=colour[name], markersize=4, label=name)
-    ax.margins(0.09)
+    ax.margins(0.12)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     ax.figure.draw_without_rendering()  # only now it is known where the points lie on the page
     points = ax.transData.transform(places) * 72 / ax.figure.dpi  # [words, 2], in points of 1/72 inch
     half = np.array([[2.35 * len(word) + 2, 5.0] for word in words])  # of the boxes of the words, at 8 points
-    centres = points + [[size[0] + 5, 0] for size in half]
+    middle = {name: points[[kind == name for kind in kinds], 0].mean() for name in names}
+    side = [1 if point[0] >= middle[kind] else -1 for point, kind in zip(points, kinds, strict=True)]
+    centres = points + [[(size[0] + 5) * left_or_right, 0] for size, left_or_right in zip(half, side, strict=True)]
     for _ in range(400):
         moved = False
         for i in range(len(words)):

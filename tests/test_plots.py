@@ -7,6 +7,7 @@ import sys
 
 import ipywidgets
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
@@ -196,3 +197,19 @@ def test_a_curve_with_fewer_numbers_ends_earlier():
     """Of two trainings one was stopped."""
     ax = plots.curves([10, 20, 30], {"whole": [3.0, 2.0, 1.0], "stopped": [3.0, 2.5]}, xlabel="step", ylabel="loss")
     assert [list(line.get_xdata()) for line in ax.lines] == [[10, 20, 30], [10, 20]]
+
+
+def test_no_two_words_of_a_map_overlap():
+    rng = np.random.default_rng(0)
+    words = [f"word{number}" for number in range(24)]
+    ax = plots.word_map(rng.normal(size=(24, 2)), words, ["one", "other"] * 12)
+    ax.figure.canvas.draw()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    shown = sorted(text.get_text() for text in ax.texts)
+    plt.close(ax.figure)
+    assert shown == sorted(words)
+    assert not [(a, b) for a in range(24) for b in range(a) if boxes[a].overlaps(boxes[b])]
+
+
+def test_a_character_is_drawn_only_where_a_font_has_it():
+    assert plots.has_glyph("a") and plots.has_glyph("␣") and not plots.has_glyph("\U000e0001")

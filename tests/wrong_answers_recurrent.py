@@ -138,6 +138,51 @@ def in_their_order(p, share):
     return kept / kept.sum()
 
 
+def two_layer_with(
+    scale=lambda dz, x: dz / len(x),
+    through=lambda dh, h, a: dh * (1 - h**2),
+    down=lambda dz, W2: dz @ W2.T,
+    target=lambda p, y: p - torch.eye(p.shape[1])[y],
+    out=lambda *gradients: gradients,
+):
+    """Back through two layers, with one thing done differently."""
+
+    def two_layer(x, y, W1, b1, W2, b2):
+        a = x @ W1 + b1
+        h = tanh(a)
+        dz = scale(target((h @ W2 + b2).softmax(-1), y), x)
+        da = through(down(dz, W2), h, a)
+        return out(x.T @ da, da.sum(0), h.T @ dz, dz.sum(0))
+
+    return two_layer
+
+
+def adamw_with(
+    correct=lambda mean, beta, t: mean / (1 - beta**t),
+    square=lambda g: g**2,
+    under=lambda v, epsilon: v.sqrt() + epsilon,
+    shrink=lambda w, rate, decay: rate * decay * w,
+    into=lambda g, w, decay: g,
+    out=lambda w, m, v: (w, m, v),
+    swapped=False,
+):
+    """A step of AdamW with one thing done differently."""
+
+    def adamw_step(w, g, m, v, t, rate, betas=(0.9, 0.999), epsilon=1e-8, decay=0.01):
+        one, two = betas[::-1] if swapped else betas
+        g = into(g, w, decay)
+        m = one * m + (1 - one) * g
+        v = two * v + (1 - two) * square(g)
+        step = rate * correct(m, one, t) / under(correct(v, two, t), epsilon)
+        return out(w - step - shrink(w, rate, decay), m, v)
+
+    return adamw_step
+
+
+def token_loss(logits, ids, **options):
+    return F.cross_entropy(logits.flatten(0, 1), ids.flatten(), **options)
+
+
 WRONG = {
     "recurrent.softmax_gradient": {
         "probabilities": lambda z, y: softmax(z),
@@ -160,6 +205,84 @@ WRONG = {
         "divided by the largest": softmax_after(lambda z, y: z / np.abs(z).max() if z.any() else z),
         "a column": lambda z, y: (softmax(z) - one_hot(y, len(z)))[:, None],
         "1 at the likeliest": lambda z, y: softmax(z) - one_hot(int(np.argmax(z)), len(z)),
+    },
+    "recurrent.shares": {
+        "of the columns": lambda counts: counts / counts.sum(0),
+        "of the whole": lambda counts: counts / counts.sum(),
+        "without keepdim": lambda counts: counts / counts.sum(1),
+        "by the largest": lambda counts: counts / counts.max(1, keepdim=True).values,
+        "softmax": lambda counts: counts.softmax(1),
+        "the sums": lambda counts: counts.sum(1, keepdim=True),
+        "by the number of columns": lambda counts: counts / counts.shape[1],
+        "the first row's sum": lambda counts: counts / counts[0].sum(),
+    },
+    "recurrent.two_layer": {
+        "a sum instead of a mean": two_layer_with(scale=lambda dz, x: dz),
+        "divided by all logits": two_layer_with(scale=lambda dz, x: dz / dz.numel()),
+        "tanh forgotten": two_layer_with(through=lambda dh, h, a: dh),
+        "slope of tanh at h": two_layer_with(through=lambda dh, h, a: dh * (1 - tanh(h) ** 2)),
+        "sigmoid's slope": two_layer_with(through=lambda dh, h, a: dh * h * (1 - h)),
+        "1 - a squared": two_layer_with(through=lambda dh, h, a: dh * (1 - a**2)),
+        "the wrong sign": two_layer_with(target=lambda p, y: torch.eye(p.shape[1])[y] - p),
+        "probabilities alone": two_layer_with(target=lambda p, y: p),
+        "the true class alone": two_layer_with(target=lambda p, y: (p - 1) * torch.eye(p.shape[1])[y]),
+        "W2 forgotten": two_layer_with(down=lambda dz, W2: dz.sum(1, keepdim=True).expand(-1, len(W2))),
+        "another order": two_layer_with(out=lambda W1, b1, W2, b2: (W2, b2, W1, b1)),
+        "matrices only": two_layer_with(out=lambda W1, b1, W2, b2: (W1, W2)),
+        "transposed": two_layer_with(out=lambda W1, b1, W2, b2: (W1.T, b1, W2.T, b2)),
+        "bias of one row": two_layer_with(out=lambda W1, b1, W2, b2: (W1, b1 * 0, W2, b2)),
+        "first row only": lambda x, y, *rest: two_layer_with()(x[:1], y[:1], *rest),
+    },
+    "recurrent.adamw_step": {
+        "uncorrected": adamw_with(correct=lambda mean, beta, t: mean),
+        "corrected by t - 1": adamw_with(correct=lambda mean, beta, t: mean / (1 - beta ** (t - 1) if t > 1 else 1)),
+        "corrected for one step": adamw_with(correct=lambda mean, beta, t: mean / (1 - beta)),
+        "corrected upside down": adamw_with(correct=lambda mean, beta, t: mean * (1 - beta**t)),
+        "Adam: no decay": adamw_with(shrink=lambda w, rate, decay: 0),
+        "L2 in the gradient": adamw_with(into=lambda g, w, decay: g + decay * w, shrink=lambda w, rate, decay: 0),
+        "decay without the rate": adamw_with(shrink=lambda w, rate, decay: decay * w),
+        "decay the wrong way": adamw_with(shrink=lambda w, rate, decay: -rate * decay * w),
+        "the slope, not its square": adamw_with(square=lambda g: g),
+        "absolute values": adamw_with(square=lambda g: g.abs()),
+        "no root": adamw_with(under=lambda v, epsilon: v + epsilon),
+        "epsilon inside the root": adamw_with(under=lambda v, epsilon: (v + epsilon).sqrt()),
+        "no epsilon": adamw_with(under=lambda v, epsilon: v.sqrt()),
+        "betas exchanged": adamw_with(swapped=True),
+        "the weights alone": adamw_with(out=lambda w, m, v: w),
+        "v before m": adamw_with(out=lambda w, m, v: (w, v, m)),
+        "corrected means carried on": lambda w, g, m, v, t, rate, betas=(0.9, 0.999), epsilon=1e-8, decay=0.01: (
+            lambda new: (new[0], new[1] / (1 - betas[0] ** t), new[2] / (1 - betas[1] ** t))
+        )(adamw_with()(w, g, m, v, t, rate, betas, epsilon, decay)),
+        "gradient descent": lambda w, g, m, v, t, rate, betas=(0.9, 0.999), epsilon=1e-8, decay=0.01: (
+            w - rate * g,
+            m,
+            v,
+        ),
+    },
+    "recurrent.next_token_loss": {
+        "unshifted": lambda logits, ids, pad: token_loss(logits, ids),
+        "unshifted, padding left out": lambda logits, ids, pad: token_loss(logits, ids, ignore_index=pad),
+        "padding counts": lambda logits, ids, pad: token_loss(logits[:, :-1], ids[:, 1:]),
+        "shifted the other way": lambda logits, ids, pad: token_loss(logits[:, 1:], ids[:, :-1], ignore_index=pad),
+        "padding is always 0": lambda logits, ids, pad: token_loss(logits[:, :-1], ids[:, 1:], ignore_index=0),
+        "two places on": lambda logits, ids, pad: token_loss(
+            logits[:, : max(ids.shape[1] - 2, 1)], ids[:, -max(ids.shape[1] - 2, 1) :], ignore_index=pad
+        ),
+        "a sum": lambda logits, ids, pad: token_loss(logits[:, :-1], ids[:, 1:], ignore_index=pad, reduction="sum"),
+        "a mean of means": lambda logits, ids, pad: torch.stack(
+            [token_loss(z[None, :-1], i[None, 1:], ignore_index=pad) for z, i in zip(logits, ids, strict=True)]
+        ).mean(),
+        "divided by all places": lambda logits, ids, pad: (
+            token_loss(logits[:, :-1], ids[:, 1:], ignore_index=pad, reduction="sum") / ids[:, 1:].numel()
+        ),
+        "the inputs' padding": lambda logits, ids, pad: F.cross_entropy(
+            logits[:, :-1][ids[:, :-1] != pad], ids[:, 1:][ids[:, :-1] != pad]
+        ),
+        "the axes mixed up": lambda logits, ids, pad: F.cross_entropy(
+            logits[:, :-1].reshape(len(ids), logits.shape[2], -1), ids[:, 1:], ignore_index=pad
+        ),
+        "the sign": lambda logits, ids, pad: -token_loss(logits[:, :-1], ids[:, 1:], ignore_index=pad),
+        "bits": lambda logits, ids, pad: token_loss(logits[:, :-1], ids[:, 1:], ignore_index=pad) / math.log(2),
     },
     "recurrent.rnn_step": {
         "no squashing": rnn_with(squash=lambda z: z),

@@ -43,6 +43,114 @@ def _failure_softmax_gradient(arguments, error):
     return _OVERFLOW if isinstance(error, OverflowError) else ""
 
 
+def shares(counts: torch.Tensor) -> torch.Tensor:
+    """Each row divided by its sum: [rows, columns]."""
+    return counts / counts.sum(1, keepdim=True)
+
+
+def _remark_shares(arguments, expected, got):
+    (counts,) = arguments
+    if same((counts / counts.sum(0)).tolist(), got, 1e-6):
+        return "Those are shares of the columns: sum over axis 1, which runs along a row."
+    if same((counts / counts.sum()).tolist(), got, 1e-6):
+        return "Those are shares of the whole table; each row should sum to 1."
+    if counts.shape[0] == counts.shape[1] and same((counts / counts.sum(1)).tolist(), got, 1e-6):
+        return (
+            "counts.sum(1) has the shape [rows], so broadcasting lays it along the columns: keep it a column with "
+            "keepdim=True."
+        )
+    return ""
+
+
+def _failure_shares(arguments, error):
+    return "counts.sum(1) has the shape [rows]; keepdim=True makes it [rows, 1]." if "size" in str(error) else ""
+
+
+def two_layer(x, y, W1, b1, W2, b2) -> tuple[torch.Tensor, ...]:
+    """Gradients of the mean cross-entropy of tanh(x @ W1 + b1) @ W2 + b2 for W1, b1, W2 and b2."""
+    h = torch.tanh(x @ W1 + b1)  # [batch, hidden]
+    dz = (h @ W2 + b2).softmax(-1)  # [batch, classes]
+    dz[torch.arange(len(x)), y] -= 1
+    dz = dz / len(x)
+    da = (dz @ W2.T) * (1 - h**2)  # [batch, hidden]
+    return x.T @ da, da.sum(0), h.T @ dz, dz.sum(0)
+
+
+def _remark_two_layer(arguments, expected, got):
+    x, y, W1, b1, W2, b2 = arguments
+    if len(got) != 4:
+        return "Four gradients are wanted, in the order W1, b1, W2, b2."
+    names = ("W1", "b1", "W2", "b2")
+    if same([g * len(x) for g in expected], got, 1e-6):
+        return "The loss is a mean over the batch, so each slope of a logit is divided by the number of rows."
+    wrong = [name for name, right, mine in zip(names, expected, got, strict=True) if not same(right, mine, 1e-6)]
+    if wrong == ["W1", "b1"]:
+        h = torch.tanh(x @ W1 + b1)
+        dz = ((h @ W2 + b2).softmax(-1) - torch.eye(W2.shape[1])[y]) / len(x)
+        if same(x.T @ (dz @ W2.T), got[0], 1e-6):
+            return "The layer on top is right; on the way through tanh the slope is multiplied by 1 - h**2."
+        return "The layer on top is right; look at the way through tanh: h stands where the sum before it stood."
+    return f"Wrong: {', '.join(wrong)}."
+
+
+def adamw_step(w, g, m, v, t, rate, betas=(0.9, 0.999), epsilon=1e-8, decay=0.01) -> tuple[torch.Tensor, ...]:
+    """One step of AdamW, the t-th (t = 1, 2, ...): the new w, m and v."""
+    m = betas[0] * m + (1 - betas[0]) * g
+    v = betas[1] * v + (1 - betas[1]) * g**2
+    mean, square = m / (1 - betas[0] ** t), v / (1 - betas[1] ** t)
+    return w - rate * mean / (square.sqrt() + epsilon) - rate * decay * w, m, v
+
+
+def _remark_adamw_step(arguments, expected, got):
+    w, g, m, v, t, rate, betas, epsilon, decay = arguments
+    if len(got) != 3:
+        return "Three tensors are wanted: the new w, m and v."
+    right = [same(mine, theirs, 1e-6) for mine, theirs in zip(expected, got, strict=True)]
+    new_m, new_v = expected[1], expected[2]
+    if right[1:] == [True, True]:
+        if same((w - rate * new_m / (new_v.sqrt() + epsilon) - rate * decay * w), got[0], 1e-6):
+            return "m and v are right, but the step uses them uncorrected: divide by 1 - beta ** t first."
+        undecayed = adamw_step(w, g, m, v, t, rate, betas, epsilon, 0.0)[0]
+        if same(undecayed, got[0], 1e-6):
+            return "The weight decay is missing: subtract rate * decay * w as well."
+        return "m and v are right; the step is not."
+    coupled = adamw_step(w, g + decay * w, m, v, t, rate, betas, epsilon, 0.0)
+    if same(list(coupled), got, 1e-6):
+        return (
+            "The decay stands in the gradient, as in L2 regularisation; AdamW subtracts it from the weights directly."
+        )
+    hatted = (new_m / (1 - betas[0] ** t), new_v / (1 - betas[1] ** t))
+    if same(hatted[0], got[1], 1e-6) or same(hatted[1], got[2], 1e-6):
+        return "You return the corrected means; m and v themselves are carried on uncorrected."
+    if not right[2] and right[1]:
+        return "m is right; v is the running mean of the squares g**2, with the second beta."
+    return ""
+
+
+def next_token_loss(logits: torch.Tensor, ids: torch.Tensor, pad: int) -> torch.Tensor:
+    """Mean of -ln P of each token after the first, padding left out; logits [batch, time, vocab], ids [batch, time]."""
+    wanted = ids[:, 1:]
+    log_p = logits[:, :-1].log_softmax(-1).gather(2, wanted[:, :, None])[:, :, 0]  # [batch, time - 1]
+    return -log_p[wanted != pad].mean()
+
+
+def _remark_next_token_loss(arguments, expected, got):
+    logits, ids, pad = arguments
+    cross_entropy = torch.nn.functional.cross_entropy
+    if same(cross_entropy(logits.flatten(0, 1), ids.flatten()), got, 1e-5):
+        return "That still asks each place for the token that it has just read."
+    if same(cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=pad), got, 1e-5):
+        return "Padding is left out now, but each place is still asked for the token that it has just read."
+    if same(cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()), got, 1e-5):
+        return "Shifted, but padding counts as text: leave out the places whose label is `pad`."
+    if same(cross_entropy(logits[:, 1:].flatten(0, 1), ids[:, :-1].flatten(), ignore_index=pad), got, 1e-5):
+        return "Shifted the wrong way: the logits of place t are for token t + 1."
+    rows = [next_token_loss(logits[i : i + 1], ids[i : i + 1], pad) for i in range(len(ids))]
+    if same(torch.stack(rows).mean(), got, 1e-5):
+        return "That is a mean of the rows' means; every token should count alike."
+    return ""
+
+
 def rnn_step(x, h, W_x, W_h, b_x, b_h) -> torch.Tensor:
     """tanh(W_x x + b_x + W_h h + b_h) for a batch: [batch, hidden]."""
     return torch.tanh(x @ W_x.T + b_x + h @ W_h.T + b_h)
@@ -253,6 +361,30 @@ def _tiny_model() -> RecurrentLanguageModel:
     return model.eval()
 
 
+def _two_layer_case(batch: int, inputs: int, hidden: int, classes: int, seed: int) -> tuple:
+    g = torch.Generator().manual_seed(seed)
+    shapes = [(batch, inputs), (inputs, hidden), (hidden,), (hidden, classes), (classes,)]
+    x, W1, b1, W2, b2 = (torch.randint(-4, 5, shape, generator=g) / 4 for shape in shapes)
+    return x, torch.randint(classes, (batch,), generator=g), W1, b1, W2, b2
+
+
+def _adamw_case(t: int, rate: float, betas: tuple, epsilon: float, decay: float, shape: tuple, seed: int) -> tuple:
+    g = torch.Generator().manual_seed(seed)
+    w, slope, m = (torch.randint(-4, 5, shape, generator=g) / 4 for _ in range(3))
+    v = torch.randint(1, 9, shape, generator=g) / 8
+    return w, slope, (m if t > 1 else 0 * m), (v if t > 1 else 0 * v), t, rate, betas, epsilon, decay
+
+
+def _padded_case(lengths: list[int], vocab: int, pad: int, seed: int) -> tuple:
+    g = torch.Generator().manual_seed(seed)
+    ids = torch.full((len(lengths), max(lengths)), pad)
+    for row, length in zip(ids, lengths, strict=True):
+        row[:length] = torch.tensor([i for i in range(vocab) if i != pad])[
+            torch.randint(vocab - 1, (length,), generator=g)
+        ]
+    return torch.randint(-8, 9, (*ids.shape, vocab), generator=g) / 4, ids, pad
+
+
 _ONE = torch.ones(1, 1)
 
 EXERCISES = {
@@ -273,6 +405,68 @@ EXERCISES = {
             ],
             remark=_remark_softmax_gradient,
             failure=_failure_softmax_gradient,
+        ),
+    ),
+    "shares": Exercise(
+        hint="counts.sum(1) adds along each row; with keepdim=True the sums stay a column, [rows, 1], and a division "
+        "spreads them over the columns.",
+        examine=compare(
+            shares,
+            [
+                (torch.tensor([[1.0, 3.0]]),),
+                (torch.tensor([[1.0, 3.0], [4.0, 4.0]]),),
+                (torch.tensor([[1.0, 3.0, 4.0], [2.0, 0.0, 2.0]]),),
+                (torch.tensor([[5.0], [2.0]]),),
+            ],
+            remark=_remark_shares,
+            failure=_failure_shares,
+        ),
+    ),
+    "two_layer": Exercise(
+        hint="Forward first: h = torch.tanh(x @ W1 + b1), p = (h @ W2 + b2).softmax(-1). The slope of the logits is p, "
+        "minus 1 at each row's y, divided by the number of rows. Then h.T @ dz, dz.sum(0), dz @ W2.T, and * (1 - h**2).",
+        examine=compare(
+            two_layer,
+            [
+                _two_layer_case(1, 1, 1, 2, 0),
+                _two_layer_case(1, 2, 2, 2, 1),
+                _two_layer_case(2, 1, 2, 3, 2),
+                _two_layer_case(4, 3, 5, 4, 3),
+            ],
+            tolerance=1e-5,
+            remark=_remark_two_layer,
+        ),
+    ),
+    "adamw_step": Exercise(
+        hint="New m and v first. Then divide them by 1 - beta1 ** t and 1 - beta2 ** t, but return them undivided. "
+        "w - rate * mean / (square.sqrt() + epsilon) - rate * decay * w.",
+        examine=compare(
+            adamw_step,
+            [
+                _adamw_case(1, 0.5, (0.5, 0.75), 0.0, 0.0, (1,), 3),
+                _adamw_case(2, 0.5, (0.5, 0.75), 0.0, 0.0, (1,), 1),
+                _adamw_case(2, 0.5, (0.5, 0.75), 0.25, 0.0, (2,), 2),
+                _adamw_case(3, 0.25, (0.5, 0.75), 0.0, 0.5, (2,), 3),
+                _adamw_case(5, 0.125, (0.9, 0.999), 0.5, 0.25, (2, 3), 4),
+            ],
+            tolerance=1e-5,
+            remark=_remark_adamw_step,
+        ),
+    ),
+    "next_token_loss": Exercise(
+        hint="The logits of places 0 ... T - 2 belong to the tokens of places 1 ... T - 1: logits[:, :-1] and "
+        "ids[:, 1:]. F.cross_entropy has an argument ignore_index.",
+        examine=compare(
+            next_token_loss,
+            [
+                _padded_case([2], 3, 0, 0),
+                _padded_case([4], 3, 0, 1),
+                _padded_case([4, 2], 4, 0, 2),
+                _padded_case([2, 5, 3], 6, 5, 3),
+                _padded_case([5, 2], 4, 2, 4),
+            ],
+            tolerance=1e-5,
+            remark=_remark_next_token_loss,
         ),
     ),
     "rnn_step": Exercise(

@@ -1,18 +1,23 @@
-"""Networks against n-grams on one text: perplexity over several seeds, on the course's corpus and on WikiText-2.
+"""Networks against n-grams on one text, over several seeds: on the course's prose, on its tales, on WikiText-2.
 
-    python benchmarks/recurrent.py        the course's corpus
-    python benchmarks/recurrent.py real   the LSTM with an adaptive softmax (needs LMTUTOR_DATA_DIR or the hub)
+    python benchmarks/recurrent.py              the prose; with names (... harbour lstm gru) only these networks' rows
+    python benchmarks/recurrent.py tales        the tales, trained and tested on their own; then who gets verbs right
+    python benchmarks/recurrent.py forget_bias  the prose: an LSTM whose forget gates start open
+    python benchmarks/recurrent.py memory       how far small networks remember, and what decides it
+    python benchmarks/recurrent.py real         the LSTM with an adaptive softmax (needs LMTUTOR_DATA_DIR or the hub)
 
-The sizes are those of chapter 03, quick profile.
+The sizes are those of chapter 03, quick profile; the validation text chooses epochs and dropout.
 """
 
 import argparse
 import math
 import statistics
 
+import numpy as np
 import torch
 from measure import band, score
 from torch import nn
+from torch.nn import functional as F
 
 import lmtutor as lm
 from lmtutor import batches, metrics, results, runtime, text, training
@@ -20,85 +25,353 @@ from lmtutor.models import ngram, recurrent
 from lmtutor.runtime import Stopwatch, seed_everything
 
 SEEDS = (0, 1, 2)
-RATES = (4e-3, 1e-2)
+# Epochs and dropout: of these pairs the one with which the LSTM is better on the validation text; all take it.
+SETTINGS = {"harbour": ((3, 0.2), (4, 0.4)), "tales": ((3, 0.1), (3, 0.3))}
+RATES = {"window": 1e-2, "rnn": 4e-3, "gru": 1e-2, "lstm": 1e-2}  # of AdamW, at the top of the one-cycle schedule
 CUTOFFS = [2000, 10000]  # of the adaptive softmax: the most frequent words, the less frequent, the rest
 # On WikiText-2, quick profile: more streams than the chapter has, since most of a step is the embeddings' update.
 STREAMS, STREAMS_RATE, PASSES = 24, 6e-3, 1
 PACKAGES = ("torch", "numpy", "accelerate")
 
 
-def sentences(cfg) -> dict[str, list[list[str]]]:
-    corpus = lm.load(cfg.corpus)
-    return {split: text.sentences(corpus[split]["text"], cfg.tokens) for split in ("train", "validation", "test")}
+def sentences(cfg, corpus: str) -> dict[str, list[list[str]]]:
+    loaded = lm.load(corpus)
+    return {split: text.sentences(loaded[split]["text"], cfg.tokens) for split in ("train", "validation", "test")}
 
 
-def train(cell: str, cfg, parts: dict, vocabulary: text.Vocabulary, rate: float, seed: int, epochs: int):
-    """A trained model and the validation loss of its last epoch; the training of chapter 03."""
+class InPlaceCrossEntropy(torch.autograd.Function):
+    """The mean cross-entropy of F.cross_entropy, in pieces that fit into a processor's cache; it overwrites the logits.
+
+    A fifth of a step's time is saved, since most of it is the output layer of some 6,000 words.
+    """
+
+    @staticmethod
+    def forward(ctx, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """[tokens, vocab] and [tokens] -> a scalar."""
+        total = logits.new_zeros(())
+        for z, y in zip(logits.split(64), labels[:, None].split(64), strict=True):
+            z -= z.amax(1, keepdim=True)
+            z.exp_()
+            z /= z.sum(1, keepdim=True)
+            total -= z.gather(1, y).log().sum()
+            z.scatter_add_(1, y, -torch.ones_like(y, dtype=z.dtype))  # p - [j = y]
+        ctx.slopes = logits.div_(len(labels))
+        return total / len(labels)
+
+    @staticmethod
+    def backward(ctx, slope: torch.Tensor):
+        return ctx.slopes.mul_(slope), None
+
+
+def carried_loss():
+    """`recurrent.carried_loss` with the cross-entropy above."""
+    states: dict[bool, recurrent.State | None] = {}
+
+    def loss(model: nn.Module, block: dict) -> tuple[torch.Tensor, int]:
+        logits, state = model(block["input_ids"], None if block["first"] else states.get(model.training))
+        states[model.training] = recurrent.detach(state)
+        labels = block["labels"].flatten()
+        return InPlaceCrossEntropy.apply(logits.flatten(0, 1), labels), labels.numel()
+
+    return loss
+
+
+def train(cell: str, cfg, parts: dict, vocabulary, setting: tuple, seed: int, forget_bias: float | None = None) -> dict:
+    """A trained model, its validation loss and its seconds; the training of chapter 03."""
     seed_everything(seed)
-    sizes = {"embedding_size": cfg.embedding_size, "hidden_size": cfg.hidden_size, "dropout": cfg.dropout}
+    epochs, dropout = setting
+    sizes = {"embedding_size": cfg.embedding_size, "hidden_size": cfg.hidden_size, "dropout": dropout}
     if cell == "window":
         model = recurrent.WindowLanguageModel(len(vocabulary), window=cfg.window, **sizes)
     else:
         model = recurrent.RecurrentLanguageModel(len(vocabulary), cell=cell, num_layers=cfg.num_layers, **sizes)
+    if forget_bias is not None:
+        with torch.no_grad():
+            model.rnn.bias_ih_l0[cfg.hidden_size : 2 * cfg.hidden_size] = forget_bias
+    rate = RATES[cell]
     history = training.fit(
         model,
         batches.streams(text.stream(parts["train"], vocabulary), cfg.streams, cfg.block),
         validation=batches.streams(text.stream(parts["validation"], vocabulary), 1, 512),
-        loss=recurrent.carried_loss(),
+        loss=carried_loss(),
         epochs=epochs,
         batch_size=1,
         shuffle=False,
         collate=lambda blocks: blocks[0],
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=rate),
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=rate, fused=True),
         scheduler=lambda opt, steps: torch.optim.lr_scheduler.OneCycleLR(opt, rate, total_steps=steps, pct_start=0.15),
         seed=seed,
         progress=False,
     )
-    print(f"{cell}, learning rate {rate}, seed {seed}:\n{history.round(3).to_string()}", flush=True)
-    return model, float(history["validation_loss"].iloc[-1]), float(history["seconds"].iloc[-1])
+    print(
+        f"{cell}, epochs {epochs}, dropout {dropout}, seed {seed}, bias {forget_bias}:\n{history.round(3).to_string()}",
+        flush=True,
+    )
+    last = history.iloc[-1]
+    return {"model": model, "validation": float(last["validation_loss"]), "seconds": float(last["seconds"])}
 
 
-def harbour() -> None:
-    """All models of chapter 03 on the course's corpus."""
-    cfg = lm.setup("03")
-    parts = sentences(cfg)
-    vocabulary = text.Vocabulary(parts["train"], cfg.min_count)
-    rows = []
+def perplexities(runs: list[dict], parts: dict, vocabulary) -> dict[str, str]:
+    """Of the test text, reading on and forgetting, from the best run to the worst."""
+    return {
+        how: band(
+            [
+                metrics.perplexity(recurrent.probabilities(r["model"], parts["test"], vocabulary, carry=carry))
+                for r in runs
+            ]
+        )
+        for how, carry in (("reads on", True), ("forgets at each sentence", False))
+    }
+
+
+def network_row(cell: str, cfg, settings: tuple, parts: dict, vocabulary) -> tuple[dict, list[dict]]:
+    """The row of a network and its three trainings, with the setting that is better on the validation text."""
+    first = {setting: train(cell, cfg, parts, vocabulary, setting, SEEDS[0]) for setting in settings}
+    setting = min(first, key=lambda setting: first[setting]["validation"])
+    runs = [first[setting], *(train(cell, cfg, parts, vocabulary, setting, seed) for seed in SEEDS[1:])]
+    row = {
+        "model": cell,
+        "parameters": f"{sum(p.numel() for p in runs[0]['model'].parameters()):,}",
+        "learning rate": RATES[cell],
+        "epochs": setting[0],
+        "dropout": setting[1],
+        **perplexities(runs, parts, vocabulary),
+        "seconds": round(statistics.median(run["seconds"] for run in runs)),
+    }
+    print(row, flush=True)
+    return row, runs
+
+
+def cached(given: np.ndarray, ids: list[int], size: int, share: float) -> np.ndarray:
+    """A model's probabilities mixed with the share of each word among the `size` tokens before: [tokens].
+
+    Args:
+        given: the model's probabilities of ids[1:].
+    """
+    counts, mixed = np.zeros(max(ids) + 1), np.empty(len(given))
+    for place, (before, p) in enumerate(zip(ids[1:], given, strict=True)):
+        window = min(place, size)
+        mixed[place] = p if not window else (1 - share) * p + share * counts[before] / window
+        counts[before] += 1
+        if place >= size:
+            counts[ids[1 + place - size]] -= 1
+    return mixed
+
+
+def counting_rows(cfg, parts: dict, vocabulary) -> list[dict]:
+    """Kneser-Ney, modified Kneser-Ney, and the latter with a cache whose size and share the validation text chooses."""
     counts = ngram.NgramCounts(parts["train"], cfg.max_order, vocabulary)
+    rows, given = [], {}
     for name, discount in (("Kneser-Ney 5-gram", 0.75), ("modified Kneser-Ney 5-gram", "modified")):
         model = ngram.KneserNey(counts, discount)
-        forgets = metrics.perplexity(model.probabilities(parts["test"]))
-        rows.append({"model": name, "forgets at each sentence": f"{forgets:.1f}"})
-    for cell in cfg.cells:
-        # The learning rate with the better validation loss, from one run each.
-        first = {rate: train(cell, cfg, parts, vocabulary, rate, SEEDS[0], cfg.epochs) for rate in RATES}
-        rate = min(RATES, key=lambda rate: first[rate][1])
-        runs = [first[rate], *(train(cell, cfg, parts, vocabulary, rate, seed, cfg.epochs) for seed in SEEDS[1:])]
-        carried, alone = (
-            [metrics.perplexity(recurrent.probabilities(m, parts["test"], vocabulary, carry=carry)) for m, _, _ in runs]
-            for carry in (True, False)
-        )
-        rows.append(
-            {
-                "model": cell,
-                "parameters": f"{sum(p.numel() for p in runs[0][0].parameters()):,}",
-                "learning rate": rate,
-                "reads on": band(carried),
-                "forgets at each sentence": band(alone),
-                "seconds": round(statistics.median(seconds for _, _, seconds in runs)),
-            }
-        )
-        print(rows[-1], flush=True)
+        given = {split: np.asarray(model.probabilities(parts[split])) for split in ("validation", "test")}
+        rows.append({"model": name, "forgets at each sentence": f"{metrics.perplexity(given['test']):.1f}"})
+    ids = {split: text.stream(parts[split], vocabulary) for split in given}
+    grid = [(size, share) for size in (100, 200, 400, 800, 1600) for share in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)]
+    size, share = min(grid, key=lambda g: metrics.perplexity(cached(given["validation"], ids["validation"], *g)))
+    found = metrics.perplexity(cached(given["test"], ids["test"], size, share))
+    print(f"cache of {size} tokens, share {share}", flush=True)
+    return [*rows, {"model": f"the same + cache ({size} tokens)", "reads on": f"{found:.1f}"}]
+
+
+def harbour(corpus: str, cells: list[str]) -> None:
+    """All models of chapter 03 on one of the course's corpora; with names of networks only their rows are renewed."""
+    cfg = lm.setup("03")
+    parts = sentences(cfg, corpus)
+    vocabulary = text.Vocabulary(parts["train"], cfg.min_count)
+    rows = counting_rows(cfg, parts, vocabulary)
+    found = {}
+    if cells and (runtime.share("results") / f"recurrent_{corpus}.json").exists():
+        found = {row["model"]: row for row in results.read(f"recurrent_{corpus}")["rows"]}
+    trained = {}
+    for cell in sorted(cells or cfg.cells, key=lambda cell: cell != "lstm"):  # the LSTM first
+        chosen = SETTINGS[corpus] if cell == "lstm" else ((found["lstm"]["epochs"], found["lstm"]["dropout"]),)
+        found[cell], trained[cell] = network_row(cell, cfg, chosen, parts, vocabulary)
+    rows += [found[cell] for cell in cfg.cells if cell in found]
+    kind = {"harbour": "prose (harbour)", "tales": "tales, which a program told from a grammar"}[corpus]
     results.record(
-        "recurrent_harbour",
+        f"recurrent_{corpus}",
         rows,
-        about=f"Test perplexity on the corpus {cfg.corpus}, </s> counted; networks of chapter 03 (quick), "
-        f"{cfg.epochs} epochs, seeds {', '.join(map(str, SEEDS))}, the better of the learning rates "
-        f"{' and '.join(f'{rate:g}' for rate in RATES)} by validation loss; {torch.get_num_threads()} thread(s).",
-        command="python benchmarks/recurrent.py",
+        about=f"Test perplexity on the course's {kind}, </s> counted; networks of chapter 03 (quick), seeds "
+        f"{', '.join(map(str, SEEDS))}, with the epochs and dropout, "
+        f"{' or '.join(f'{e} and {d}' for e, d in SETTINGS[corpus])}, with which the LSTM is better on the "
+        f"validation text; {torch.get_num_threads()} thread(s).",
+        command=f"python benchmarks/recurrent.py{'' if corpus == 'harbour' else ' ' + corpus}",
         packages=PACKAGES,
         seeds=list(SEEDS),
     )
+    if corpus == "tales" and "lstm" in trained:
+        agreement(parts, vocabulary, trained["lstm"], cfg)
+
+
+def forget_bias(corpus: str = "harbour") -> None:
+    """The LSTM of the stored table with the bias of its forget gates at 1 and 2 before training."""
+    cfg = lm.setup("03")
+    parts = sentences(cfg, corpus)
+    vocabulary = text.Vocabulary(parts["train"], cfg.min_count)
+    (lstm,) = (row for row in results.read(f"recurrent_{corpus}")["rows"] if row["model"] == "lstm")
+    columns = ("reads on", "forgets at each sentence")
+    rows = [{"forget bias at the start": "PyTorch's, about 0"} | {name: lstm[name] for name in columns}]
+    for bias in (1.0,):
+        setting = lstm["epochs"], lstm["dropout"]
+        runs = [train("lstm", cfg, parts, vocabulary, setting, seed, bias) for seed in SEEDS]
+        rows.append({"forget bias at the start": f"{bias:g}"} | perplexities(runs, parts, vocabulary))
+        print(rows[-1], flush=True)
+    results.record(
+        "recurrent_forget_bias",
+        rows,
+        about=f"Test perplexity on the course's prose; the LSTM of the table recurrent_harbour, seeds "
+        f"{', '.join(map(str, SEEDS))}; {torch.get_num_threads()} thread(s).",
+        command="python benchmarks/recurrent.py forget_bias",
+        packages=PACKAGES,
+        seeds=list(SEEDS),
+    )
+
+
+FORMS = {"is": "are", "are": "is", "was": "were", "were": "was", "has": "have", "have": "has"}
+
+
+def verbs(document: dict):
+    """For each verb of a tale that agrees with its subject: attractor between?, sentence and tale before, verb."""
+    for truth in document["truth"].get("agreement") or []:
+        if truth["verb"] in FORMS:
+            before = [text.words(s) for s in text.split_sentences(document["text"][: truth["verb_start"]])]
+            whole = ["<s>"] + [token for s in before[:-1] for token in [*s, "</s>"]] + before[-1]
+            yield truth["attractor"], before[-1], whole, truth["verb"]
+
+
+def agreement(parts: dict, vocabulary, runs: list[dict], cfg) -> None:
+    """How often the right form of a verb gets more probability than the wrong one, in the test tales."""
+    counts = ngram.NgramCounts(parts["train"], cfg.max_order, vocabulary)
+    five_gram = ngram.KneserNey(counts, "modified").next_distribution
+    readers = [recurrent.next_distribution(run["model"].cpu(), vocabulary) for run in runs]
+    right: dict[bool, list[list[bool]]] = {False: [], True: []}
+    for document in lm.load("tales", "test"):
+        for attractor, sentence, whole, verb in verbs(document):
+            ids = vocabulary.ids[verb], vocabulary.ids[FORMS[verb]]
+            given = [five_gram(["<s>", *sentence]), *(read(whole) for read in readers)]
+            right[attractor].append([p[ids[0]] > p[ids[1]] for p in given])
+    rows = []
+    for attractor, found in right.items():
+        shares = np.mean(found, axis=0)
+        rows.append(
+            {
+                "attractor between": "yes" if attractor else "no",
+                "verbs": len(found),
+                "5-gram right": round(float(shares[0]), 2),
+                "LSTM right": band([float(share) for share in shares[1:]], 2),
+                "two standard errors": round(len(found) ** -0.5, 2),
+            }
+        )
+    results.record(
+        "recurrent_agreement",
+        rows,
+        about="Verbs of the test tales that agree with a subject to their left; share in which the right form gets "
+        f"more probability than the wrong one; LSTM of the table recurrent_tales, seeds {', '.join(map(str, SEEDS))}.",
+        command="python benchmarks/recurrent.py tales",
+        packages=PACKAGES,
+        seeds=list(SEEDS),
+    )
+    print(results.markdown("recurrent_agreement"))
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+MEMORY_SEEDS = range(5)
+
+
+class StartedLSTM(nn.LSTM):
+    """An LSTM whose forget gates start with a bias of their own."""
+
+    start = 4.0  # sigmoid(4) = 0.98
+
+    def __init__(self, *sizes, **options):
+        super().__init__(*sizes, **options)
+        with torch.no_grad():
+            self.bias_ih_l0[self.hidden_size : 2 * self.hidden_size] = self.start
+            self.bias_hh_l0[self.hidden_size : 2 * self.hidden_size] = 0.0
+
+
+class OpenerLSTM(StartedLSTM):
+    start = 0.6  # sigmoid(0.6) = 0.65
+
+
+class ScaledRNN(nn.RNN):
+    """An RNN whose recurrent matrix is made smaller or larger before training."""
+
+    factor = 0.7
+
+    def __init__(self, *sizes, **options):
+        super().__init__(*sizes, **options)
+        with torch.no_grad():
+            self.weight_hh_l0 *= self.factor
+
+
+KINDS = {
+    "RNN": nn.RNN,
+    "RNN, W_h times 0.7": ScaledRNN,
+    "LSTM": nn.LSTM,
+    "LSTM, forget bias 0.6": OpenerLSTM,
+    "LSTM, forget bias 4": StartedLSTM,
+}
+
+
+def recall(kind, distance: int, steps: int, seed: int) -> tuple[float, float]:
+    """Learn to name the first of `distance` + 1 symbols: the slope that reaches it at the start, and the accuracy."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+
+    def draw(count):  # [count, 1 + distance]: one of the symbols 0 to 9, then others, from 10 to 19
+        first = torch.randint(10, (count, 1), generator=generator)
+        return torch.cat([first, torch.randint(10, 20, (count, distance), generator=generator)], dim=1)
+
+    embed, net, out = nn.Embedding(20, 16), kind(16, 32, batch_first=True), nn.Linear(32, 10)
+    parameters = [*embed.parameters(), *net.parameters(), *out.parameters()]
+    ids = draw(64)
+    vectors = embed(ids)
+    loss = F.cross_entropy(out(net(vectors)[0][:, -1]), ids[:, 0])
+    (slopes,) = torch.autograd.grad(64 * loss, vectors)
+    optimizer = torch.optim.Adam(parameters, lr=1e-2)
+    for _ in range(steps):
+        ids = draw(64)  # [batch, time]
+        loss = F.cross_entropy(out(net(embed(ids))[0][:, -1]), ids[:, 0])  # from the state after the last symbol
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+    ids = draw(500)
+    with torch.no_grad():
+        right = (out(net(embed(ids))[0][:, -1]).argmax(-1) == ids[:, 0]).float().mean()
+    return float(slopes[:, 0].norm(dim=1).mean()), float(right)
+
+
+def memory() -> None:
+    """Five kinds of networks, three distances, five seeds."""
+    cfg = lm.setup("03")
+    rows = []
+    for name, kind in KINDS.items():
+        row: dict = {"network": name}
+        for distance in (10, 20, 40):
+            found = [recall(kind, distance, cfg.recall_steps, seed) for seed in MEMORY_SEEDS]
+            slope, accuracy = (list(values) for values in zip(*found, strict=True))
+            row[f"slope, {distance} symbols"] = f"{statistics.median(slope):.0e}"
+            row[f"accuracy, {distance} symbols"] = band(accuracy, 2)
+            row[f"mean, {distance} symbols"] = round(statistics.mean(accuracy), 2)
+        rows.append(row)
+        print(row, flush=True)
+    results.record(
+        "recurrent_memory",
+        rows,
+        about=f"Networks with 32 hidden units name the first of so many symbols after {cfg.recall_steps} steps of "
+        "training, chance 0.10; slope: median norm of the loss's slope for the first symbol's vector before training; "
+        f"seeds {', '.join(map(str, MEMORY_SEEDS))}.",
+        command="python benchmarks/recurrent.py memory",
+        packages=PACKAGES,
+        seeds=list(MEMORY_SEEDS),
+    )
+
+
+# --- real text --------------------------------------------------------------------------------------------------------
 
 
 class AdaptiveLSTM(nn.Module):
@@ -160,12 +433,12 @@ def perplexity(model: AdaptiveLSTM, ids: list[int]) -> float:
 def real() -> None:
     """The LSTM on WikiText-2, beside the best counts of chapter 01."""
     cfg = lm.setup("03")
-    passes, rate = cfg.epochs, cfg.learning_rates["lstm"]
+    passes, rate = cfg.epochs, cfg.learning_rate
     if runtime.current().profile == "quick":
         cfg.streams, rate, passes = STREAMS, STREAMS_RATE, PASSES
     if cfg.corpus != "wikitext2":
         raise SystemExit("Set LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR (or LMTUTOR_SOURCE=hub).")
-    parts = sentences(cfg)
+    parts = sentences(cfg, cfg.corpus)
     vocabulary = text.Vocabulary(parts["train"], cfg.min_count)
     ids = {split: text.stream(parts[split], vocabulary) for split in parts}
     found, seconds = [], []
@@ -209,6 +482,11 @@ def real() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", choices=["real"])
+    parts_of_this = ["harbour", "tales", "forget_bias", "memory", "real"]
+    parser.add_argument("part", nargs="?", choices=parts_of_this, default="harbour")
+    parser.add_argument("cells", nargs="*", help="networks whose rows are renewed; all if not given")
     options = parser.parse_args()
-    real() if options.part else harbour()
+    if options.part in ("harbour", "tales"):
+        harbour(options.part, options.cells)
+    else:
+        {"forget_bias": forget_bias, "memory": memory, "real": real}[options.part]()

@@ -355,3 +355,91 @@ def word_map(places: np.ndarray, words: Sequence[str], kinds: Sequence[str], ax:
         ax.annotate(word, place, xytext=centre - point, arrowprops=line, **style)
     plain(ax)
     return ax
+
+
+def graph(
+    boxes: Mapping[str, tuple[float, float]],
+    arrows: Sequence[tuple[str, str, str]],
+    notes: Mapping[str, str] | None = None,
+    *,
+    names: Mapping[str, str] | None = None,
+    orange: Sequence[str] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """A drawn network: boxes, arrows that say what they do, and a note below a box, for computation graphs.
+
+    Args:
+        boxes: name of each box -> its centre, in inches.
+        arrows: (from, to, what stands beside the arrow), each from rim to rim.
+        notes: name of a box -> a text below it, in orange.
+        names: name of a box -> what stands in it, if not its name; mathematics stands between dollars.
+        orange: names of the boxes whose outgoing arrows to one another are orange, such as states.
+    """
+    xs, ys = zip(*boxes.values(), strict=True)
+    size = (max(xs) - min(xs) + 1.5, max(ys) - min(ys) + 1.0)
+    ax = new_axes(ax, figsize=size)
+    drawn = {}
+    for name, (x, y) in boxes.items():
+        frame = {"boxstyle": "round,pad=0.35", "facecolor": "#EAF2F8", "edgecolor": "0.4"}
+        drawn[name] = ax.text(x, y, (names or {}).get(name, name), ha="center", va="center", fontsize=9, bbox=frame)
+        if note := (notes or {}).get(name):
+            ax.text(x, y - 0.33, note, ha="center", va="center", fontsize=8.5, color=COLOURS[1])
+    for start, end, label in arrows:
+        colour = COLOURS[1] if {start, end} <= set(orange) else "0.25"
+        rims = {"patchA": drawn[start].get_bbox_patch(), "patchB": drawn[end].get_bbox_patch()}
+        look = {"arrowstyle": "-|>", "color": colour, "shrinkA": 1, "shrinkB": 1}
+        ax.annotate("", boxes[end], boxes[start], arrowprops=look | rims)
+        (x0, y0), (x1, y1) = boxes[start], boxes[end]
+        upright = abs(x1 - x0) < 0.2
+        place = ((x0 + x1) / 2 + (0.08 if upright else 0), (y0 + y1) / 2 + (0 if upright else 0.13))
+        ax.text(*place, label, ha="left" if upright else "center", va="center", fontsize=9, color=colour)
+    ax.set(xlim=(min(xs) - 0.75, max(xs) + 0.75), ylim=(min(ys) - 0.5, max(ys) + 0.5))
+    ax.axis("off")
+    return ax
+
+
+def lstm_cell(ax: Axes | None = None) -> Axes:
+    """One step of an LSTM: the cell along the top, three gates and the candidate below, the hidden state at the right."""
+    ax = new_axes(ax, figsize=(7.2, 3.7))
+    ax.set(xlim=(-0.6, 8.2), ylim=(-0.6, 4))
+    ax.axis("off")
+
+    def arrow(start, end, colour="0.25", head="-|>"):
+        look = {"arrowstyle": head, "color": colour, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", end, start, arrowprops=look)
+
+    def box(x, y, said, colour, width=0.95):
+        ax.add_patch(plt.Rectangle((x - width / 2, y - 0.27), width, 0.54, facecolor=colour, edgecolor="0.3"))
+        ax.text(x, y, said, ha="center", va="center", fontsize=10)
+
+    def dot(x, y, said):
+        ax.add_patch(plt.Circle((x, y), 0.2, facecolor="white", edgecolor="0.3", zorder=3))
+        ax.text(x, y, said, ha="center", va="center", fontsize=11, zorder=4)
+
+    top, middle, low = 3.4, 2.3, 1.1
+    for left, right in ((0.1, 1.3), (1.7, 3.2), (3.6, 7.3)):  # the cell's way
+        arrow((left, top), (right, top), COLOURS[1])
+    ax.text(-0.2, top, "$c_{t-1}$", ha="center", va="center", fontsize=12)
+    ax.text(7.6, top, "$c_t$", ha="center", va="center", fontsize=12)
+    dot(1.5, top, "×")
+    dot(3.4, top, "+")
+    dot(3.4, middle, "×")
+    gates = ((1.5, "$f$   σ", "forget: keep"), (2.7, "$i$   σ", "input: write"), (4.1, "$g$   tanh", "candidate"))
+    for x, said, note in (*gates, (5.5, "$o$   σ", "output: show")):
+        box(x, low, said, "#FDF1DC" if "σ" in said else "#DDEFE6")
+        ax.text(x, low - 0.47, note, ha="center", va="center", fontsize=8.5, color="0.3")
+        arrow((x, 0), (x, low - 0.68))
+    arrow((1.5, low + 0.27), (1.5, top - 0.2))
+    arrow((2.7, low + 0.27), (3.25, middle - 0.14))
+    arrow((4.1, low + 0.27), (3.55, middle - 0.14))
+    arrow((3.4, middle + 0.2), (3.4, top - 0.2))
+    arrow((6.5, top), (6.5, middle + 0.57))
+    box(6.5, middle + 0.3, "tanh", "#DDEFE6", 0.8)
+    arrow((6.5, middle + 0.03), (6.5, low + 0.2))
+    arrow((5.98, low), (6.3, low))
+    dot(6.5, low, "×")
+    arrow((6.7, low), (7.3, low), COLOURS[0])
+    ax.text(7.6, low, "$h_t$", ha="center", va="center", fontsize=12)
+    ax.plot([0.4, 5.5], [0, 0], color="0.25", linewidth=1)
+    ax.text(-0.15, 0, "$x_t, h_{t-1}$", ha="center", va="center", fontsize=12)
+    return ax

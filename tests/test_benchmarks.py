@@ -110,3 +110,27 @@ def test_in_a_rehearsal_a_claim_that_fails_is_told_and_an_error_is_one(capsys):
     assert capsys.readouterr().out == "A claim that so small a run does not reach: x == y\n"
     with pytest.raises(NameError):
         run("assert z")
+
+
+def test_the_cross_entropy_in_pieces_is_that_of_torch():
+    import recurrent
+    import torch
+    from torch.nn import functional as F
+
+    torch.manual_seed(0)
+    logits, labels = torch.randn(150, 30, dtype=torch.float64, requires_grad=True), torch.randint(30, (150,))
+    (2 * F.cross_entropy(logits, labels)).backward()
+    copy = logits.detach().clone().requires_grad_()
+    ours = recurrent.InPlaceCrossEntropy.apply(copy * 1, labels)
+    (2 * ours).backward()
+    torch.testing.assert_close(ours, F.cross_entropy(logits, labels))
+    torch.testing.assert_close(copy.grad, logits.grad)
+
+
+def test_a_cache_mixes_in_the_share_of_the_last_tokens():
+    import numpy as np
+    import recurrent
+
+    mixed = recurrent.cached(np.array([0.5, 0.25, 0.25, 0.125]), [0, 1, 2, 1, 1], size=2, share=0.5)
+    # before: nothing; 1; 1 2; 2 1
+    assert np.allclose(mixed, [0.5, 0.5 * 0.25, 0.5 * 0.25 + 0.5 * 0.5, 0.5 * 0.125 + 0.5 * 0.5])

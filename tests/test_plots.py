@@ -213,3 +213,22 @@ def test_no_two_words_of_a_map_overlap():
 
 def test_a_character_is_drawn_only_where_a_font_has_it():
     assert plots.has_glyph("a") and plots.has_glyph("␣") and not plots.has_glyph("\U000e0001")
+
+
+def test_a_graph_has_its_boxes_arrows_labels_and_notes():
+    boxes = {"a": (0, 0), "b": (1.5, 0), "c": (1.5, 1)}
+    ax = plots.graph(
+        boxes, [("a", "b", "times"), ("b", "c", "up")], {"b": "slope 2"}, names={"c": "$h_1$"}, orange=["a", "b"]
+    )
+    said = [text.get_text() for text in ax.texts]
+    assert {"a", "b", "$h_1$", "times", "up", "slope 2"} <= set(said) and "c" not in said
+    colours = {t.get_text(): t.get_color() for t in ax.texts}
+    assert colours["times"] == plots.COLOURS[1] != colours["up"]
+    plt.close(ax.figure)
+
+
+def test_the_drawn_lstm_cell_names_its_gates():
+    ax = plots.lstm_cell()
+    said = " ".join(text.get_text() for text in ax.texts)
+    assert all(word in said for word in ("forget", "input", "candidate", "output", "$c_t$", "$h_t$"))
+    plt.close(ax.figure)

@@ -72,6 +72,123 @@ def test_back_propagation_through_time_by_hand_is_autograd(seed):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.proof("03", "scalar automatic differentiation", "autograd", "random expressions")
+@pytest.mark.parametrize("seed", range(5))
+def test_the_chapter_s_scalars_find_the_slopes_of_autograd(seed):
+    Value = definitions("03", "Value").Value
+    draw = np.random.default_rng(seed)
+    numbers = draw.normal(size=4)
+    ours, theirs = [Value(x) for x in numbers], [torch.tensor(x, requires_grad=True) for x in numbers]
+    left, right = list(ours), list(theirs)
+    for _ in range(12):  # numbers are used again and again, so their slopes must add up
+        i, j, what = draw.integers(len(left)), draw.integers(len(left)), draw.integers(3)
+        for values in (left, right):
+            a, b = values[i], values[j]
+            values.append(a + b if what == 0 else a * b if what == 1 else a.tanh())
+    total, expected = left[0], right[0]
+    for a, b in zip(left[1:], right[1:], strict=True):
+        total, expected = total + a.tanh(), expected + b.tanh()
+    total.backward()
+    expected.backward()
+    slopes = [0.0 if t.grad is None else t.grad.item() for t in theirs]
+    np.testing.assert_allclose([v.grad for v in ours], slopes, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.proof("03", "gradients of two layers by hand", "autograd", "random inputs")
+@given(st.lists(st.integers(1, 6), min_size=4, max_size=4), st.integers(0, 99))
+def test_two_layers_by_hand_are_autograd(sizes, seed):
+    batch, inputs, hidden, classes = sizes
+    torch.manual_seed(seed)
+    x, y = torch.randn(batch, inputs).double(), torch.randint(classes, (batch,))
+    shapes = [(inputs, hidden), (hidden,), (hidden, classes), (classes,)]
+    parameters = [torch.randn(shape).double().requires_grad_() for shape in shapes]
+    W1, b1, W2, b2 = parameters
+    nn.functional.cross_entropy(torch.tanh(x @ W1 + b1) @ W2 + b2, y).backward()
+    by_hand = exercises.two_layer(x, y, *(p.detach() for p in parameters))
+    for ours, parameter in zip(by_hand, parameters, strict=True):
+        torch.testing.assert_close(ours, parameter.grad, rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("03", "gradients of the window network by hand", "autograd", "random ids")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_window_network_by_hand_is_autograd(seed):
+    built = definitions("03", "window_gradients", "logits_of")
+    torch.manual_seed(seed)
+    shapes = [(9, 3), (4 * 3, 5), (5,), (5, 9), (9,)]
+    parameters = [torch.randn(shape).double().requires_grad_() for shape in shapes]
+    X, Y = torch.randint(9, (7, 4)), torch.randint(9, (7,))
+    nn.functional.cross_entropy(built.logits_of(parameters, X), Y).backward()
+    by_hand = built.window_gradients([p.detach() for p in parameters], X, Y)
+    for ours, parameter in zip(by_hand, parameters, strict=True):
+        torch.testing.assert_close(ours, parameter.grad, rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("03", "AdamW", "torch.optim.AdamW", "random gradients, several betas and decays")
+@pytest.mark.parametrize(("betas", "decay"), [((0.9, 0.999), 0.01), ((0.5, 0.9), 0.3), ((0.0, 0.99), 0.0)])
+def test_adamw_is_that_of_torch(betas, decay):
+    torch.manual_seed(0)
+    target = torch.randn(4, 3).double()
+    run_adamw = definitions("03", "run_adamw").run_adamw
+    start = torch.randn(4, 3).double()
+    ours = run_adamw(start, lambda w: 4 * (w - target) ** 3, 50, 0.05, betas=betas, decay=decay)
+    theirs = start.clone().requires_grad_()
+    optimizer = torch.optim.AdamW([theirs], lr=0.05, betas=betas, weight_decay=decay)
+    w, m, v = start, torch.zeros_like(start), torch.zeros_like(start)
+    for t in range(1, 51):
+        optimizer.zero_grad()
+        ((theirs - target) ** 4).sum().backward()
+        optimizer.step()
+        w, m, v = exercises.adamw_step(w, 4 * (w - target) ** 3, m, v, t, 0.05, betas=betas, decay=decay)
+    torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-10)
+    torch.testing.assert_close(w, theirs.detach(), rtol=0, atol=1e-10)
+
+
+@pytest.mark.proof("03", "loss of the next token, padding left out", "a loop over the tokens", "random logits")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_loss_of_the_next_token_counts_each_token_once(seed):
+    torch.manual_seed(seed)
+    lengths, pad = torch.randint(2, 7, (3,)).tolist(), 4
+    ids = torch.full((3, max(lengths)), pad)
+    for row, length in zip(ids, lengths, strict=True):
+        row[:length] = torch.randint(4, (length,))
+    logits = torch.randn(3, max(lengths), 5).double()
+    pairs = [(b, t) for b, length in enumerate(lengths) for t in range(1, length)]
+    expected = -torch.stack([logits[b, t - 1].log_softmax(-1)[ids[b, t]] for b, t in pairs]).mean()
+    torch.testing.assert_close(exercises.next_token_loss(logits, ids, pad), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.proof("03", "the training loop in the open", "training.fit", "a small window model, 20 steps")
+def test_the_loop_in_the_open_is_that_of_fit():
+    built = definitions("03", "train_in_the_open", "one_cycle", "rows_loss")
+    rows = torch.randint(len(VOCABULARY), (20 * 4, 9), generator=torch.Generator().manual_seed(0))
+    ours = built.train_in_the_open(make("window"), rows, 20, rate=1e-2, batch_size=4)
+    theirs = []
+    training.fit(
+        make("window"),
+        rows,
+        loss=built.rows_loss,
+        steps=20,
+        batch_size=4,
+        shuffle=False,
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2),
+        scheduler=built.one_cycle,
+        on_step=lambda step, loss: theirs.append(float(loss)),
+        progress=False,
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-3)
+
+
+@pytest.mark.proof("03", "loss with a carried state, in the chapter", "recurrent.carried_loss", "an LSTM, blocks")
+def test_the_chapter_s_carried_loss_is_that_of_the_package():
+    theirs = recurrent.carried_loss()
+    ours = definitions("03", "CarriedLoss").CarriedLoss()
+    model = make("lstm").double().eval()
+    for block in batches.streams(text.stream(SENTENCES * 4, VOCABULARY), 2, 5):
+        (a, n), (b, m) = ours(model, block), theirs(model, block)
+        assert n == m
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
 @pytest.mark.proof("03", "gradient of softmax and cross-entropy", "autograd", "any logits")
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=8), st.data())
 def test_the_gradient_of_softmax_and_cross_entropy_is_that_of_autograd(z, data):

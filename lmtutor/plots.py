@@ -399,7 +399,7 @@ def graph(
 
 
 def lstm_cell(ax: Axes | None = None) -> Axes:
-    """One step of an LSTM: the cell along the top, three gates and the candidate below, the hidden state at the right."""
+    """One step of an LSTM: the cell along the top, gates and candidate below, the hidden state at the right."""
     ax = new_axes(ax, figsize=(7.2, 3.7))
     ax.set(xlim=(-0.6, 8.2), ylim=(-0.6, 4))
     ax.axis("off")

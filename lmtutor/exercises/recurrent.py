@@ -102,7 +102,7 @@ def adamw_step(w, g, m, v, t, rate, betas=(0.9, 0.999), epsilon=1e-8, decay=0.01
 
 
 def _remark_adamw_step(arguments, expected, got):
-    w, g, m, v, t, rate, betas, epsilon, decay = arguments
+    w, g, m, v, t, rate, betas, epsilon, decay = (*arguments, (0.9, 0.999), 1e-8, 0.01)[:9]
     if len(got) != 3:
         return "Three tensors are wanted: the new w, m and v."
     right = [same(mine, theirs, 1e-6) for mine, theirs in zip(expected, got, strict=True)]
@@ -386,6 +386,7 @@ def _padded_case(lengths: list[int], vocab: int, pad: int, seed: int) -> tuple:
 
 
 _ONE = torch.ones(1, 1)
+_TINY = (torch.tensor([1.0, -2.0]), torch.tensor([0.5, 0.0]), torch.tensor([0.25, 2e-8]), torch.tensor([0.5, 0.0]))
 
 EXERCISES = {
     "softmax_gradient": Exercise(
@@ -424,7 +425,7 @@ EXERCISES = {
     ),
     "two_layer": Exercise(
         hint="Forward first: h = torch.tanh(x @ W1 + b1), p = (h @ W2 + b2).softmax(-1). The slope of the logits is p, "
-        "minus 1 at each row's y, divided by the number of rows. Then h.T @ dz, dz.sum(0), dz @ W2.T, and * (1 - h**2).",
+        "minus 1 at each row's y, divided by the number of rows. Then h.T @ dz, dz.sum(0), dz @ W2.T, * (1 - h**2).",
         examine=compare(
             two_layer,
             [
@@ -448,6 +449,7 @@ EXERCISES = {
                 _adamw_case(2, 0.5, (0.5, 0.75), 0.25, 0.0, (2,), 2),
                 _adamw_case(3, 0.25, (0.5, 0.75), 0.0, 0.5, (2,), 3),
                 _adamw_case(5, 0.125, (0.9, 0.999), 0.5, 0.25, (2, 3), 4),
+                (*_TINY, 1, 0.25),  # betas, epsilon and decay as they are if not given; epsilon counts
             ],
             tolerance=1e-5,
             remark=_remark_adamw_step,

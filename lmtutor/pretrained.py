@@ -105,6 +105,23 @@ def folder(name: str) -> Path:
     return found
 
 
+def tokenizer_of(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a pretrained model alone; a GGUF file that was not converted yet is read as it is.
+
+    Raises:
+        CourseError: see `folder`.
+    """
+    from transformers import AutoTokenizer
+
+    model = MODELS[choose(name, list(MODELS), "The pretrained model")]
+    packaged = _packaged(model)
+    is_file = packaged is not None and packaged.suffix == ".gguf" and find_spec("gguf") is not None
+    if is_file and not _is_whole(runtime.home().resolve() / "models" / name, model):
+        _check(name, packaged, model.sha256)
+        return AutoTokenizer.from_pretrained(packaged.parent, gguf_file=packaged.name)
+    return AutoTokenizer.from_pretrained(folder(name))
+
+
 def package_problem(name: str) -> str | None:
     """Why the package of a model cannot be used, in a few words; None if it can. Nothing is converted or fetched."""
     model = MODELS[name]

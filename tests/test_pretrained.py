@@ -228,3 +228,13 @@ def fake_model(monkeypatch, tmp_path) -> tuple[SimpleNamespace, Path]:
 
     monkeypatch.setattr(pretrained.subprocess, "run", convert)
     return model, (tmp_path / "home" / "models" / "smollm2").resolve()
+
+
+def test_a_tokenizer_alone_needs_no_conversion(tmp_path, monkeypatch):
+    pytest.importorskip("gguf")
+    if pretrained.package_problem("smollm2"):
+        pytest.skip("smollm2 is not installed")
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path))
+    tokenizer = pretrained.tokenizer_of("smollm2")
+    assert len(tokenizer) == 49_152 and tokenizer.tokenize("<|im_end|> 12") == ["<|im_end|>", "Ġ", "1", "2"]
+    assert not list(tmp_path.iterdir())

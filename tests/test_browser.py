@@ -147,7 +147,7 @@ def test_a_chapter_runs_in_the_browser_and_its_widget_answers(chapter, tmp_path)
         )
         assert not error.count(), error.first.inner_text()
 
-        place = next(i for i, cell in enumerate(notebook.cells) if "widget" in cell.metadata.get("tags", []))
+        place = next(i for i, cell in enumerate(notebook.cells) if "widgets.next_word(" in cell.source)
         cell = page.locator(".jp-Notebook .jp-Cell").nth(place)
         cell.scroll_into_view_if_needed()
         picture, handle = cell.locator(".jp-OutputArea img").first, cell.locator(".noUi-handle").first

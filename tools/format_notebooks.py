@@ -134,7 +134,7 @@ def install_cell(repository: str, release: str, models: list[str]) -> str:
 def models_of(notebook: NotebookNode) -> list[str]:
     """The pretrained models that a notebook loads."""
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    return sorted(set(re.findall(r"\bpretrained\.folder\(\"(\w+)\"\)", code)))
+    return sorted(set(re.findall(r"\bpretrained\.(?:folder|tokenizer_of)\(\"(\w+)\"\)", code)))
 
 
 def normalise(notebook: NotebookNode) -> None:

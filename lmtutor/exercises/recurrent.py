@@ -389,6 +389,21 @@ _ONE = torch.ones(1, 1)
 _TINY = (torch.tensor([1.0, -2.0]), torch.tensor([0.5, 0.0]), torch.tensor([0.25, 2e-8]), torch.tensor([0.5, 0.0]))
 
 EXERCISES = {
+    "shares": Exercise(
+        hint="counts.sum(1) adds along each row; with keepdim=True the sums stay a column, [rows, 1], and a division "
+        "spreads them over the columns.",
+        examine=compare(
+            shares,
+            [
+                (torch.tensor([[1.0, 3.0]]),),
+                (torch.tensor([[1.0, 3.0], [4.0, 4.0]]),),
+                (torch.tensor([[1.0, 3.0, 4.0], [2.0, 0.0, 2.0]]),),
+                (torch.tensor([[5.0], [2.0]]),),
+            ],
+            remark=_remark_shares,
+            failure=_failure_shares,
+        ),
+    ),
     "softmax_gradient": Exercise(
         hint="First the softmax: exponentials divided by their sum (subtract max(z) from all logits before, so that "
         "none overflows). Then subtract 1 from the entry y.",
@@ -406,21 +421,6 @@ EXERCISES = {
             ],
             remark=_remark_softmax_gradient,
             failure=_failure_softmax_gradient,
-        ),
-    ),
-    "shares": Exercise(
-        hint="counts.sum(1) adds along each row; with keepdim=True the sums stay a column, [rows, 1], and a division "
-        "spreads them over the columns.",
-        examine=compare(
-            shares,
-            [
-                (torch.tensor([[1.0, 3.0]]),),
-                (torch.tensor([[1.0, 3.0], [4.0, 4.0]]),),
-                (torch.tensor([[1.0, 3.0, 4.0], [2.0, 0.0, 2.0]]),),
-                (torch.tensor([[5.0], [2.0]]),),
-            ],
-            remark=_remark_shares,
-            failure=_failure_shares,
         ),
     ),
     "two_layer": Exercise(
@@ -453,6 +453,25 @@ EXERCISES = {
             ],
             tolerance=1e-5,
             remark=_remark_adamw_step,
+        ),
+    ),
+    "clip": Exercise(
+        hint="The common norm is the root of the sum of all squares, over all arrays. If it is above the limit, "
+        "multiply everything by limit / norm. Mind a gradient of zeros.",
+        examine=compare(
+            clip,
+            [
+                ([np.array([3.0, 4.0])], 1.0),
+                ([np.array([3.0, 4.0]), np.array([12.0, 0.0])], 2.5),
+                ([np.array([0.3, 0.4])], 1.0),
+                ([np.array([0.0, 0.0])], 1.0),
+                ([np.array([0.0]), np.array([3.0, 4.0])], 1.0),
+                ([np.array([0.3]), np.array([0.0, 0.4])], 0.25),
+                ([np.array([[3.0, 0.0], [0.0, 4.0]])], 1.0),
+                ([np.array([3.0, -4.0]), np.array([12.0, 0.0])], 1.0),
+            ],
+            remark=_remark_clip,
+            failure=_failure_clip,
         ),
     ),
     "next_token_loss": Exercise(
@@ -502,6 +521,10 @@ EXERCISES = {
             remark=_remark_lstm_step,
         ),
     ),
+    "lstm_parameters": Exercise(
+        hint="sum(p.numel() for p in nn.LSTM(2, 3).parameters()) tells the answer for one case; look at the shapes.",
+        examine=compare(lstm_parameters, [(3, 4), (2, 3), (64, 256)], remark=_remark_lstm_parameters),
+    ),
     "inputs_and_labels": Exercise(
         hint="ids[:-1] leaves out the last one, ids[1:] the first one.",
         examine=compare(
@@ -509,29 +532,6 @@ EXERCISES = {
             [([1, 2],), ([5, 6, 7, 8],), ([3, 3, 3, 1],), ([5, 6, 5],), ([0, 4, 0, 0],), ([9],)],
             remark=_remark_inputs_and_labels,
         ),
-    ),
-    "clip": Exercise(
-        hint="The common norm is the root of the sum of all squares, over all arrays. If it is above the limit, "
-        "multiply everything by limit / norm. Mind a gradient of zeros.",
-        examine=compare(
-            clip,
-            [
-                ([np.array([3.0, 4.0])], 1.0),
-                ([np.array([3.0, 4.0]), np.array([12.0, 0.0])], 2.5),
-                ([np.array([0.3, 0.4])], 1.0),
-                ([np.array([0.0, 0.0])], 1.0),
-                ([np.array([0.0]), np.array([3.0, 4.0])], 1.0),
-                ([np.array([0.3]), np.array([0.0, 0.4])], 0.25),
-                ([np.array([[3.0, 0.0], [0.0, 4.0]])], 1.0),
-                ([np.array([3.0, -4.0]), np.array([12.0, 0.0])], 1.0),
-            ],
-            remark=_remark_clip,
-            failure=_failure_clip,
-        ),
-    ),
-    "lstm_parameters": Exercise(
-        hint="sum(p.numel() for p in nn.LSTM(2, 3).parameters()) tells the answer for one case; look at the shapes.",
-        examine=compare(lstm_parameters, [(3, 4), (2, 3), (64, 256)], remark=_remark_lstm_parameters),
     ),
     "top_p": Exercise(
         hint="Sort by falling probability (np.argsort(-p, kind='stable'): equal ones keep their order), add up until "

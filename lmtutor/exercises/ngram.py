@@ -400,6 +400,21 @@ EXERCISES = {
             failure=_failure_perplexity,
         ),
     ),
+    "text_perplexity": Exercise(
+        hint="Perplexity is about tokens: put the probabilities of all sentences into one list first.",
+        examine=compare(
+            text_perplexity,
+            [
+                ([[0.5]],),
+                ([[0.5, 0.25]],),
+                ([[0.5], [0.125]],),
+                ([[0.5, 0.5, 0.5], [0.01]],),
+                ([[0.1, 0.2], [0.3], [0.05, 0.6, 0.7]],),
+                ([[1e-3] * 200, [0.5] * 3],),
+            ],
+            remark=_remark_text_perplexity,
+        ),
+    ),
     "add_k": Exercise(
         hint="Pretend that each of the |V| words was seen k times more after this history.",
         examine=compare(
@@ -444,6 +459,32 @@ EXERCISES = {
             failure=_failure_witten_bell,
         ),
     ),
+    "continuation_probability": Exercise(
+        hint="A Counter of pairs has each different pair once as a key: loop over the keys, not over the counts.",
+        examine=compare(
+            continuation_probability,
+            [(_PAIRS, "cat"), (_PAIRS, "sat"), (_PAIRS, "the"), (_PAIRS, "at")],
+            remark=_remark_continuation,
+        ),
+    ),
+    "kneser_ney": Exercise(
+        hint="Collect the followers of the history with their counts. Freed share = discount * number of different "
+        "followers / total. If there are no followers, return the continuation probability.",
+        examine=compare(
+            kneser_ney,
+            [
+                (_PAIRS, "the", "cat", 0.5),
+                (_PAIRS, "the", "sat", 0.5),
+                (_PAIRS, "the", "the", 0.75),
+                (_PAIRS, "sat", "cat", 0.5),
+                (_PAIRS, "the", "cat", 0.75),
+                (_PAIRS, "a", "cat", 1.0),
+                (_PAIRS, "the", "dog", 0.0),
+            ],
+            remark=_remark_kneser_ney,
+            failure=_failure_kneser_ney,
+        ),
+    ),
     "sample_sentence": Exercise(
         hint="Make the generator once, before the loop, and begin with history = ['<s>']. generator.choice(words, "
         "p=next_distribution(history)) draws one word: append it, and stop at </s>.",
@@ -469,47 +510,6 @@ EXERCISES = {
             [([1],), ([1, 2],), ([1, 1, 1, 2],), ([1, 2, 2, 3],), ([1, 1, 1, 3],), ([1, 1, 2, 1, 5, 9, 1, 2, 27],)],
             remark=_remark_bounds,
             failure=_failure_bounds,
-        ),
-    ),
-    "text_perplexity": Exercise(
-        hint="Perplexity is about tokens: put the probabilities of all sentences into one list first.",
-        examine=compare(
-            text_perplexity,
-            [
-                ([[0.5]],),
-                ([[0.5, 0.25]],),
-                ([[0.5], [0.125]],),
-                ([[0.5, 0.5, 0.5], [0.01]],),
-                ([[0.1, 0.2], [0.3], [0.05, 0.6, 0.7]],),
-                ([[1e-3] * 200, [0.5] * 3],),
-            ],
-            remark=_remark_text_perplexity,
-        ),
-    ),
-    "continuation_probability": Exercise(
-        hint="A Counter of pairs has each different pair once as a key: loop over the keys, not over the counts.",
-        examine=compare(
-            continuation_probability,
-            [(_PAIRS, "cat"), (_PAIRS, "sat"), (_PAIRS, "the"), (_PAIRS, "at")],
-            remark=_remark_continuation,
-        ),
-    ),
-    "kneser_ney": Exercise(
-        hint="Collect the followers of the history with their counts. Freed share = discount * number of different "
-        "followers / total. If there are no followers, return the continuation probability.",
-        examine=compare(
-            kneser_ney,
-            [
-                (_PAIRS, "the", "cat", 0.5),
-                (_PAIRS, "the", "sat", 0.5),
-                (_PAIRS, "the", "the", 0.75),
-                (_PAIRS, "sat", "cat", 0.5),
-                (_PAIRS, "the", "cat", 0.75),
-                (_PAIRS, "a", "cat", 1.0),
-                (_PAIRS, "the", "dog", 0.0),
-            ],
-            remark=_remark_kneser_ney,
-            failure=_failure_kneser_ney,
         ),
     ),
     "learning_curve": Exercise(

@@ -298,18 +298,6 @@ _TEST = ["the lamps are out", "灯", "the ferry is lit by lamps"]
 _MERGES = [(116, 104), (256, 101), (32, 257), (97, 109), (108, 259), (260, 112), (101, 114)]  # th, the, " the", am ...
 
 EXERCISES = {
-    "utf8": Exercise(
-        hint="Four cases: below 0x80, below 0x800, below 0x10000, and the rest. `x >> 6` drops the lowest six bits, "
-        "`x & 0x3F` keeps only them, and `0x80 | y` sets the leading 1 of a byte that follows.",
-        examine=compare(
-            utf8,
-            [
-                *[(0x41,), (0xE9,), (0x706F,), (0x1F6A2,), (0x7F,), (0x80,), (0x7FF,), (0x800,), (0xFFFF,)],
-                *[(0x10000,), (0x10FFFF,), (0,)],
-            ],
-            remark=_remark_utf8,
-        ),
-    ),
     "merge": Exercise(
         hint="Walk with an index i. If ids[i] and ids[i + 1] are the pair, append `new` and go on two places; else "
         "append ids[i] and go on one. Mind the last place: it has no right neighbour.",
@@ -328,6 +316,59 @@ EXERCISES = {
             ],
             remark=_remark_merge,
             failure=_failure_merge,
+        ),
+    ),
+    "encode": Exercise(
+        hint="list(string.encode()) gives the bytes as ids. Then take the merges one after the other, in their order: "
+        "merge(ids, pair, 256 + number).",
+        examine=compare(
+            encode,
+            [
+                ("", []),
+                ("the", []),
+                ("the", [(116, 104)]),
+                ("abc", [(98, 99), (97, 98)]),
+                ("the lamp", _MERGES),
+                ("灯", [(231, 129)]),
+                ("thethe the", _MERGES),
+                ("aaaa aaa", [(97, 97), (256, 256), (256, 97)]),
+                ("abcbc", [(98, 99), (97, 98), (97, 256)]),
+                ("abcab", [(97, 98), (98, 99)]),
+                ("the lamplighter's lamp, there", _MERGES),
+                ("café 灯 🚢", [(195, 169), (102, 256), (231, 129), (258, 175)]),
+            ],
+            remark=_remark_encode,
+        ),
+    ),
+    "decode": Exercise(
+        hint="Make a list of the bytes of each token: 256 of one byte, then for each merge the bytes of its left token "
+        "and those of its right one. Join the bytes of all ids, and decode at the end, with errors='replace'.",
+        examine=compare(
+            decode,
+            [
+                ([], []),
+                ([104, 105], []),
+                ([256, 101], [(116, 104)]),
+                ([258, 32, 261], _MERGES),
+                ([231, 129, 175], []),
+                ([257, 33], [(231, 129), (256, 175)]),
+                ([256, 175, 256], [(231, 129)]),
+                ([255, 65], []),
+            ],
+            remark=_remark_decode,
+            failure=_failure_decode,
+        ),
+    ),
+    "utf8": Exercise(
+        hint="Four cases: below 0x80, below 0x800, below 0x10000, and the rest. `x >> 6` drops the lowest six bits, "
+        "`x & 0x3F` keeps only them, and `0x80 | y` sets the leading 1 of a byte that follows.",
+        examine=compare(
+            utf8,
+            [
+                *[(0x41,), (0xE9,), (0x706F,), (0x1F6A2,), (0x7F,), (0x80,), (0x7FF,), (0x800,), (0xFFFF,)],
+                *[(0x10000,), (0x10FFFF,), (0,)],
+            ],
+            remark=_remark_utf8,
         ),
     ),
     "characters_per_token": Exercise(
@@ -374,6 +415,21 @@ EXERCISES = {
             remark=_remark_ppmi,
         ),
     ),
+    "sgns_step": Exercise(
+        hint="Work out s(word . context) and s(word . noise_j). The gradient for the context is (s - 1) word, for "
+        "each noise vector s word, and for the word the sum of (s - 1) context and of s noise_j over all j.",
+        examine=compare(
+            sgns_step,
+            [
+                ([1.0], [0.0], [[0.0]], 1.0),
+                ([1.0, 0.0], [0.0, 1.0], [[0.0, 2.0]], 1.0),
+                ([0.5, -1.0], [1.0, 1.0], [[1.0, 0.0], [0.0, -1.0]], 0.1),
+                ([0.3, 0.2, -0.5], [1.0, -2.0, 0.5], [[0.1, 0.4, 0.2], [1.0, 1.0, -1.0], [0.1, 0.4, 0.2]], 0.5),
+                ([2.0, -1.0], [1.5, -0.5], [[-1.0, 0.5], [2.0, 1.0], [0.5, 0.5], [0.0, 3.0]], 0.25),
+            ],
+            remark=_remark_sgns_step,
+        ),
+    ),
     "spearman": Exercise(
         hint="Rank each list (equal values get the mean of the ranks that they take), subtract the mean rank, and "
         "divide the product of the two by the root of the product of their squares.",
@@ -389,62 +445,6 @@ EXERCISES = {
                 ([9.0, 10.0, 11.0], [-1.0, -2.0, 3.0]),
             ],
             remark=_remark_spearman,
-        ),
-    ),
-    "encode": Exercise(
-        hint="list(string.encode()) gives the bytes as ids. Then take the merges one after the other, in their order: "
-        "merge(ids, pair, 256 + number).",
-        examine=compare(
-            encode,
-            [
-                ("", []),
-                ("the", []),
-                ("the", [(116, 104)]),
-                ("abc", [(98, 99), (97, 98)]),
-                ("the lamp", _MERGES),
-                ("灯", [(231, 129)]),
-                ("thethe the", _MERGES),
-                ("aaaa aaa", [(97, 97), (256, 256), (256, 97)]),
-                ("abcbc", [(98, 99), (97, 98), (97, 256)]),
-                ("abcab", [(97, 98), (98, 99)]),
-                ("the lamplighter's lamp, there", _MERGES),
-                ("café 灯 🚢", [(195, 169), (102, 256), (231, 129), (258, 175)]),
-            ],
-            remark=_remark_encode,
-        ),
-    ),
-    "decode": Exercise(
-        hint="Make a list of the bytes of each token: 256 of one byte, then for each merge the bytes of its left token "
-        "and those of its right one. Join the bytes of all ids, and decode at the end, with errors='replace'.",
-        examine=compare(
-            decode,
-            [
-                ([], []),
-                ([104, 105], []),
-                ([256, 101], [(116, 104)]),
-                ([258, 32, 261], _MERGES),
-                ([231, 129, 175], []),
-                ([257, 33], [(231, 129), (256, 175)]),
-                ([256, 175, 256], [(231, 129)]),
-                ([255, 65], []),
-            ],
-            remark=_remark_decode,
-            failure=_failure_decode,
-        ),
-    ),
-    "sgns_step": Exercise(
-        hint="Work out s(word . context) and s(word . noise_j). The gradient for the context is (s - 1) word, for "
-        "each noise vector s word, and for the word the sum of (s - 1) context and of s noise_j over all j.",
-        examine=compare(
-            sgns_step,
-            [
-                ([1.0], [0.0], [[0.0]], 1.0),
-                ([1.0, 0.0], [0.0, 1.0], [[0.0, 2.0]], 1.0),
-                ([0.5, -1.0], [1.0, 1.0], [[1.0, 0.0], [0.0, -1.0]], 0.1),
-                ([0.3, 0.2, -0.5], [1.0, -2.0, 0.5], [[0.1, 0.4, 0.2], [1.0, 1.0, -1.0], [0.1, 0.4, 0.2]], 0.5),
-                ([2.0, -1.0], [1.5, -0.5], [[-1.0, 0.5], [2.0, 1.0], [0.5, 0.5], [0.0, 3.0]], 0.25),
-            ],
-            remark=_remark_sgns_step,
         ),
     ),
     "analogy": Exercise(

@@ -210,7 +210,7 @@ def diagram(
     across, up = max(xs) - min(xs), max(ys) - min(ys)
     ax = new_axes(ax, figsize=(unit[0] * (across + 2 * wide - 0.2), unit[1] * (up + 1)))
     for label, inside in (frames or {}).items():
-        x, y = zip(*(boxes[text] for text in inside), strict=True)
+        x, y = zip(*(boxes[text] for text in several(inside, "names")), strict=True)
         low, left = min(y) - 0.62, min(x) - 1.02
         size = (max(x) + 0.88 - left, max(y) + 0.5 - low)
         ax.add_patch(FancyBboxPatch((left, low), *size, "round,pad=0,rounding_size=0.12", fc="0.97", ec="0.7", ls="--"))
@@ -322,7 +322,8 @@ def word_map(places: np.ndarray, words: Sequence[str], kinds: Sequence[str], ax:
         kinds: the kind of each word.
     """
     ax = new_axes(ax, figsize=(8.4, 5.6))
-    names = list(dict.fromkeys(kinds))
+    several(words, "words")
+    names = list(dict.fromkeys(several(kinds, "kinds")))
     colour = dict(zip(names, COLOURS, strict=False))
     for name, marker in zip(names, "osD^vP*", strict=False):
         own = places[[kind == name for kind in kinds]]
@@ -385,7 +386,7 @@ def graph(
         if note := (notes or {}).get(name):
             ax.text(x, y - 0.33, note, ha="center", va="center", fontsize=8.5, color=COLOURS[1])
     for start, end, label in arrows:
-        colour = COLOURS[1] if {start, end} <= set(orange) else "0.25"
+        colour = COLOURS[1] if {start, end} <= set(several(orange, "names")) else "0.25"
         rims = {"patchA": drawn[start].get_bbox_patch(), "patchB": drawn[end].get_bbox_patch()}
         look = {"arrowstyle": "-|>", "color": colour, "shrinkA": 1, "shrinkB": 1}
         ax.annotate("", boxes[end], boxes[start], arrowprops=look | rims)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import lmtutor
 from lmtutor import decoding, plots
-from lmtutor.data import text
+from lmtutor.data import bpe, text
 from lmtutor.data.text import END, START, UNKNOWN, Vocabulary, sentences, split_sentences, wordpiece, words
 from lmtutor.models import ngram, recurrent, tagger
 from lmtutor.runtime import CourseError
@@ -281,6 +281,7 @@ WANT_A_LIST = {
     "data.text.stream sentences": lambda one: text.stream(one, KNOWN),
     "data.text.byte_level_bpe texts": lambda one: text.byte_level_bpe(one, 300),
     "data.text.byte_level_bpe special_tokens": lambda one: text.byte_level_bpe(["the sea"], 300, one),
+    "data.bpe.BytePairEncoding texts": lambda one: bpe.BytePairEncoding(one, 300),
     "data.text.wordpiece texts": lambda one: wordpiece(one, 90, 9),
     "data.text.label_ids labels": text.label_ids,
     "models.ngram.NgramCounts sentences": lambda one: ngram.NgramCounts(one, 2),
@@ -288,12 +289,21 @@ WANT_A_LIST = {
     "models.ngram.NgramModel.probabilities sentences": MODEL.probabilities,
     "models.ngram.NgramModel.next_distribution history": MODEL.next_distribution,
     "models.ngram.Interpolated.fit_weights held_out": ngram.Interpolated(COUNTS, [0.2, 0.3, 0.5]).fit_weights,
+    "models.ngram.CacheModel.shares sentences": ngram.CacheModel(MODEL).shares,
+    "models.ngram.CacheModel.probabilities sentences": ngram.CacheModel(MODEL).probabilities,
+    "models.ngram.CacheModel.fit_weight held_out": ngram.CacheModel(MODEL).fit_weight,
+    "models.ngram.CacheModel.next_distribution history": ngram.CacheModel(MODEL).next_distribution,
+    "models.ngram.CacheModel.next_distribution before": lambda one: ngram.CacheModel(MODEL).next_distribution([], one),
     "models.recurrent.probabilities sentences": lambda one: recurrent.probabilities(None, one, KNOWN, carry=False),
     "models.tagger.load labels": lambda one: tagger.load("nowhere", one),
     "models.tagger.LSTMTagger labels": lambda one: tagger.LSTMTagger(9, one),
     "decoding.sample history": lambda one: decoding.sample(MODEL.next_distribution, KNOWN, one),
     "decoding.join tokens": decoding.join,
     "plots.confusion names": lambda one: plots.confusion(np.eye(7), one),
+    "plots.diagram frames": lambda one: plots.diagram({"a": (0, 0), "b": (1, 1)}, [], frames={"both": one}),
+    "plots.graph orange": lambda one: plots.graph({"a": (0, 0), "b": (1, 1)}, [("a", "b", "")], orange=one),
+    "plots.word_map words": lambda one: plots.word_map(np.eye(2), one, ["k", "k"]),
+    "plots.word_map kinds": lambda one: plots.word_map(np.eye(2), ["a", "b"], one),
     "tasks.finetuning.encode texts": lambda one: finetuning.encode(TOKENIZER(), one),
     "tasks.finetuning.predict texts": lambda one: finetuning.predict(None, TOKENIZER(), one),
     "tasks.pretraining.encode texts": lambda one: pretraining.encode(TOKENIZER(), one),

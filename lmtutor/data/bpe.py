@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 GPT2_PIECES = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
@@ -134,7 +134,9 @@ class BytePairEncoding:
     """
 
     def __init__(self, texts: Iterable[str], vocabulary_size: int):
-        self.tokens, self.merges = learn(Counter(p for t in texts for p in pieces(t)), vocabulary_size)
+        self.tokens, self.merges = learn(
+            Counter(p for t in several(texts, "texts") for p in pieces(t)), vocabulary_size
+        )
         self.ids = {token: number for number, token in enumerate(self.tokens)}
         self.ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self.known = {}  # pieces that were encoded before

@@ -528,7 +528,7 @@ class CacheModel:
             history: the sentence so far, with <s> in front, as for any n-gram model. It is remembered, too.
             before: the tokens that were read before it, </s> at each end of a sentence.
         """
-        ids = np.array(self.vocabulary.encode([*before, *history]), dtype=np.int64)
+        ids = np.array(self.vocabulary.encode([*several(before, "words"), *several(history, "words")]), dtype=np.int64)
         ids = ids[ids != self.vocabulary.start][-self.size :]
         p = self.base.next_distribution(history)
         if len(ids) == 0:

@@ -142,34 +142,21 @@ def network_row(cell: str, cfg, settings: tuple, parts: dict, vocabulary) -> tup
     return row, runs
 
 
-def cached(given: np.ndarray, ids: list[int], size: int, share: float) -> np.ndarray:
-    """A model's probabilities mixed with the share of each word among the `size` tokens before: [tokens].
-
-    Args:
-        given: the model's probabilities of ids[1:].
-    """
-    counts, mixed = np.zeros(max(ids) + 1), np.empty(len(given))
-    for place, (before, p) in enumerate(zip(ids[1:], given, strict=True)):
-        window = min(place, size)
-        mixed[place] = p if not window else (1 - share) * p + share * counts[before] / window
-        counts[before] += 1
-        if place >= size:
-            counts[ids[1 + place - size]] -= 1
-    return mixed
-
-
 def counting_rows(cfg, parts: dict, vocabulary) -> list[dict]:
     """Kneser-Ney, modified Kneser-Ney, and the latter with a cache whose size and share the validation text chooses."""
     counts = ngram.NgramCounts(parts["train"], cfg.max_order, vocabulary)
-    rows, given = [], {}
+    rows = []
     for name, discount in (("Kneser-Ney 5-gram", 0.75), ("modified Kneser-Ney 5-gram", "modified")):
         model = ngram.KneserNey(counts, discount)
-        given = {split: np.asarray(model.probabilities(parts[split])) for split in ("validation", "test")}
-        rows.append({"model": name, "forgets at each sentence": f"{metrics.perplexity(given['test']):.1f}"})
-    ids = {split: text.stream(parts[split], vocabulary) for split in given}
+        forgets = metrics.perplexity(model.probabilities(parts["test"]))
+        rows.append({"model": name, "forgets at each sentence": f"{forgets:.1f}"})
+
+    def perplexity(size: int, share: float, split: str) -> float:
+        return metrics.perplexity(ngram.CacheModel(model, size, share).probabilities(parts[split]))
+
     grid = [(size, share) for size in (100, 200, 400, 800, 1600) for share in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)]
-    size, share = min(grid, key=lambda g: metrics.perplexity(cached(given["validation"], ids["validation"], *g)))
-    found = metrics.perplexity(cached(given["test"], ids["test"], size, share))
+    size, share = min(grid, key=lambda g: perplexity(*g, "validation"))
+    found = perplexity(size, share, "test")
     print(f"cache of {size} tokens, share {share}", flush=True)
     return [*rows, {"model": f"the same + cache ({size} tokens)", "reads on": f"{found:.1f}"}]
 

@@ -125,12 +125,3 @@ def test_the_cross_entropy_in_pieces_is_that_of_torch():
     (2 * ours).backward()
     torch.testing.assert_close(ours, F.cross_entropy(logits, labels))
     torch.testing.assert_close(copy.grad, logits.grad)
-
-
-def test_a_cache_mixes_in_the_share_of_the_last_tokens():
-    import numpy as np
-    import recurrent
-
-    mixed = recurrent.cached(np.array([0.5, 0.25, 0.25, 0.125]), [0, 1, 2, 1, 1], size=2, share=0.5)
-    # before: nothing; 1; 1 2; 2 1
-    assert np.allclose(mixed, [0.5, 0.5 * 0.25, 0.5 * 0.25 + 0.5 * 0.5, 0.5 * 0.125 + 0.5 * 0.5])

@@ -1,8 +1,9 @@
 """The decoder-only model of chapter 08: against the recurrent ones, on Tiny Shakespeare, and larger and larger.
 
-python benchmarks/gpt.py                 the course's corpus by words, beside the models of chapters 01 and 03
+python benchmarks/gpt.py                 the course's prose by words, beside the models of chapters 01 and 03
 python benchmarks/gpt.py scaling         pydoc by characters: loss over parameters
 python benchmarks/gpt.py data            the same text: loss over how much of it is read
+python benchmarks/gpt.py isoflop         the prose by characters: for a budget of work, which size is best?
 python benchmarks/gpt.py real            Tiny Shakespeare: nanoGPT's setting for a processor, or with
                                          LMTUTOR_PROFILE=full that for a GPU (needs LMTUTOR_SOURCE=local or hub)
 """
@@ -21,7 +22,13 @@ from lmtutor.models import gpt
 from lmtutor.runtime import Stopwatch, seed_everything
 
 SEEDS = (0, 1, 2)
-DROPOUT = {3: 0.1}  # by passes over the course's prose; the recurrent models had 3, too
+PASSES, DROPOUTS = (3, 6), (0.1, 0.2, 0.3)  # over the course's prose; the recurrent models had 3 passes, too
+BUDGETS = {  # floating-point operations of a training, and the layers and sizes it is spent on
+    1e11: [(1, 16), (1, 32), (2, 32), (2, 48), (2, 64)],
+    4e11: [(1, 32), (2, 32), (2, 48), (2, 64), (3, 80)],
+    1.6e12: [(2, 32), (2, 48), (2, 64), (3, 80), (3, 96), (4, 128)],
+}
+BUDGET_BATCH = 8  # windows of a step, so that the largest models get some hundred steps
 SIZES = [(1, 8), (1, 16), (1, 32), (2, 32), (2, 64), (3, 96)]  # layers and size of the vectors
 SHARES = [1 / 32, 1 / 8]  # of the text, for a model of (2, 64)
 PATIENCE = 4  # measurements without a better validation loss, after which a run on a part of the text ends
@@ -76,6 +83,18 @@ def count(model) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def prose_model(cfg, ids: dict, vocab_size: int, passes: int, dropout: float, seed: int) -> tuple[gpt.GPT, float]:
+    """A model that has read the course's prose so many times, and the seconds that took."""
+    steps = round(passes * len(ids["train"]) / cfg.batch_size / cfg.max_length)
+    sizes = {name: getattr(cfg, name) for name in ("hidden_size", "num_heads", "num_layers", "max_length")}
+    seed_everything(seed)
+    model = gpt.GPT(vocab_size, dropout=dropout, **sizes)
+    gpt.initialise(model, cfg.spread)
+    with Stopwatch() as watch:
+        train(model, ids["train"], steps=steps, batch_size=cfg.batch_size, rate=cfg.learning_rate, seed=seed, cfg=cfg)
+    return model, watch.seconds
+
+
 def harbour() -> None:
     cfg = lm.setup("08")
     corpus = lm.load(cfg.corpus)
@@ -83,28 +102,21 @@ def harbour() -> None:
     vocabulary = text.Vocabulary(parts["train"], cfg.min_count)
     ids = {split: text.stream(parts[split], vocabulary) for split in parts}
     rows = []
-    for passes, dropout in DROPOUT.items():
-        steps = round(passes * len(ids["train"]) / cfg.batch_size / cfg.max_length)
+    for passes in PASSES:
+        searched = {}
+        for dropout in DROPOUTS:
+            model, _ = prose_model(cfg, ids, len(vocabulary), passes, dropout, SEEDS[0])
+            searched[dropout] = metrics.perplexity(gpt.probabilities(model, ids["validation"]))
+            print(passes, dropout, searched[dropout], flush=True)
+        dropout = min(searched, key=searched.get)
         reads, forgets, seconds = [], [], []
         for seed in SEEDS:
-            seed_everything(seed)
-            model = gpt.GPT(
-                len(vocabulary),
-                hidden_size=cfg.hidden_size,
-                num_heads=cfg.num_heads,
-                num_layers=cfg.num_layers,
-                max_length=cfg.max_length,
-                dropout=dropout,
-            )
-            gpt.initialise(model, cfg.spread)
-            how = {"batch_size": cfg.batch_size, "rate": cfg.learning_rate, "seed": seed, "cfg": cfg}
-            with Stopwatch() as watch:
-                train(model, ids["train"], steps=steps, **how)
-            seconds.append(watch.seconds)
+            model, taken = prose_model(cfg, ids, len(vocabulary), passes, dropout, seed)
+            seconds.append(taken)
             reads.append(metrics.perplexity(gpt.probabilities(model, ids["test"])))
             alone = [gpt.probabilities(model, text.stream([s], vocabulary)) for s in parts["test"]]
             forgets.append(metrics.perplexity(np.concatenate(alone)))
-            print(passes, seed, reads[-1], forgets[-1], watch.seconds, flush=True)
+            print(passes, seed, reads[-1], forgets[-1], taken, flush=True)
         rows.append(
             {
                 "model": f"Transformer, {passes} passes",
@@ -117,12 +129,16 @@ def harbour() -> None:
                 "seconds": round(sorted(seconds)[1]),
             }
         )
+        record_harbour(cfg, rows)
+
+
+def record_harbour(cfg, rows: list[dict]) -> None:
     results.record(
         "gpt_harbour",
         rows,
         about=f"Test perplexity on the course's prose ({cfg.corpus}), </s> counted, as in chapter 03; windows of "
-        f"{cfg.max_length} words drawn at random, seeds {', '.join(map(str, SEEDS))}; {torch.get_num_threads()} "
-        f"thread(s), other work beside.",
+        f"{cfg.max_length} words drawn at random, dropout the best of {DROPOUTS} by the validation perplexity of seed "
+        f"0, seeds {', '.join(map(str, SEEDS))}; {torch.get_num_threads()} thread(s), other work beside.",
         command="python benchmarks/gpt.py",
         packages=("torch", "transformers", "accelerate"),
         seeds=list(SEEDS),
@@ -217,6 +233,48 @@ def data() -> None:
     )
 
 
+def isoflop() -> None:
+    """The same work, 6 * weights * characters, in small models that read much and large ones that read little."""
+    cfg = lm.setup("08")
+    ids, size = characters(lm.load("harbour"))
+    rows = []
+    for budget, sizes in BUDGETS.items():
+        for layers, hidden in sizes:
+            runs = [one_budget(ids, size, layers, hidden, budget, seed, cfg) for seed in SEEDS]
+            rows.append({"work": budget, "layers": layers, "size": hidden} | runs[0][1])
+            rows[-1]["losses"] = [loss for loss, _ in runs]
+            print(rows[-1], flush=True)
+            record_isoflop(rows, len(ids["train"]))
+
+
+def one_budget(ids, vocab_size: int, layers: int, hidden: int, budget: float, seed: int, cfg) -> tuple[float, dict]:
+    """The validation loss at the end of a training with this budget; and weights, characters and seconds."""
+    seed_everything(seed)
+    model = gpt.GPT(vocab_size, hidden_size=hidden, num_heads=hidden // 8, num_layers=layers, max_length=LENGTH)
+    gpt.initialise(model, cfg.spread)
+    weights = count(model) - count(model.embedding)
+    steps = round(budget / (6 * weights * BUDGET_BATCH * LENGTH))
+    with Stopwatch() as watch:
+        train(model, ids["train"], steps=steps, batch_size=BUDGET_BATCH, rate=3e-3, seed=seed, cfg=cfg)
+    loss = metrics.cross_entropy(gpt.probabilities(model, ids["validation"], LENGTH))
+    read = steps * BUDGET_BATCH * LENGTH
+    return round(loss, 4), {"without embeddings": weights, "characters": read, "seconds": round(watch.seconds)}
+
+
+def record_isoflop(rows: list[dict], length: int) -> None:
+    results.record(
+        "gpt_isoflop",
+        rows,
+        about=f"Validation loss (nats a character) on the course's prose by characters, {length:,} in training, "
+        "after a training of 6 * weights without embeddings * characters read = a budget of floating-point operations; "
+        f"steps of {BUDGET_BATCH} windows of {LENGTH} characters, learning rate 3e-3 to a tenth of it, seeds "
+        f"{', '.join(map(str, SEEDS))}; {torch.get_num_threads()} thread(s).",
+        command="python benchmarks/gpt.py isoflop",
+        packages=("torch", "transformers", "accelerate"),
+        seeds=list(SEEDS),
+    )
+
+
 def real() -> None:
     """nanoGPT's setting for a processor: 4 layers of 128, 2,000 steps of 12 windows of 64 characters, no dropout."""
     cfg = lm.setup("08")
@@ -270,7 +328,7 @@ def real() -> None:
 
 
 if __name__ == "__main__":
-    parts = {"harbour": harbour, "scaling": scaling, "data": data, "real": real}
+    parts = {"harbour": harbour, "scaling": scaling, "data": data, "isoflop": isoflop, "real": real}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="?", choices=list(parts), default="harbour")
     parts[parser.parse_args().part]()

@@ -31,7 +31,7 @@ ALONE, SPINNING = "alone", "alone, waiting threads spin"
 def steps() -> None:
     """Print the seconds that some steps of chapter 03's LSTM take in this process."""
     cfg = lm.setup("03", quiet=True)
-    train = sentences(cfg)["train"]
+    train = sentences(cfg, cfg.corpus)["train"]
     vocabulary = text.Vocabulary(train, cfg.min_count)
     sizes = {"embedding_size": cfg.embedding_size, "hidden_size": cfg.hidden_size, "dropout": cfg.dropout}
     model = recurrent.RecurrentLanguageModel(len(vocabulary), cell="lstm", num_layers=cfg.num_layers, **sizes)

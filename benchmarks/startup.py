@@ -22,12 +22,12 @@ from lmtutor import results
 TURNS, KERNELS = 7, 3
 CHAT_MODEL = "SmolLM2 from the learner's home"
 LOAD = """
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer, LlamaForCausalLM
 from lmtutor import pretrained
 from lmtutor.runtime import Stopwatch
 with Stopwatch() as watch:
     folder = pretrained.folder("smollm2")
-    AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    LlamaForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 print(watch.seconds)
 """
 TORCH, OURS, SETUP = "import torch", "import lmtutor", "kernel start to end of lm.setup()"

@@ -48,7 +48,19 @@ CPU_SETTING = {
 NANOGPT = {"quick": "1.88 (nanoGPT's notes; estimated from 20 batches)", "full": "1.4697 (nanoGPT's notes)"}
 
 
-def train(model, ids, *, steps: int, batch_size: int, rate: float, seed: int, cfg, validation=None, **options):
+def train(
+    model,
+    ids,
+    *,
+    steps: int,
+    batch_size: int,
+    rate: float,
+    seed: int,
+    cfg,
+    validation=None,
+    next_loss=gpt.next_token_loss,
+    **options,
+):
     """Train on windows of a text, drawn at random, as nanoGPT does."""
     length = model.embedding.positions.num_embeddings
     windows = torch.as_tensor(np.asarray(ids)).unfold(0, length + 1, 1)  # [places, length + 1], without a copy
@@ -66,7 +78,7 @@ def train(model, ids, *, steps: int, batch_size: int, rate: float, seed: int, cf
         validation=None
         if validation is None
         else torch.as_tensor(np.asarray(validation)).unfold(0, length + 1, length),
-        loss=gpt.next_token_loss,
+        loss=next_loss,
         steps=steps,
         batch_size=batch_size,
         optimizer=optimizer,

@@ -135,7 +135,7 @@ def record(cfg, rows: list[dict]) -> None:
         f"tokenize={cfg.bleu_tokens!r}), a number for each seed; trained until the validation loss (without label "
         f"smoothing, nats a token) has not fallen for {PATIENCE} passes, and at most {PASSES[16]}, {PASSES[4]} and "
         f"{PASSES[1]} passes over a sixteenth, a quarter and all of the pairs; the passes are those to the best one, "
-        f"which is measured. Batches of {cfg.batch_size}, dropout {DROPOUT}, the learning rate that of {RATES} with the "
+        f"which is measured. Batches of {cfg.batch_size}, dropout {DROPOUT}, learning rate that of {RATES} with the "
         f"lower validation loss on a sixteenth; {torch.get_num_threads()} thread(s), other work beside.",
         command=COMMAND,
         packages=("torch", "accelerate", "tokenizers", "sacrebleu"),

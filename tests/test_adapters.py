@@ -641,6 +641,8 @@ def test_a_quantised_number_is_the_nearest_level_of_its_block(rows, columns, blo
 
 def test_zeros_stay_zeros_and_four_bits_are_four_bits():
     assert (fourbit.dequantise(fourbit.quantise(torch.zeros(3, 64))) == 0).all()
+    with pytest.raises(CourseError, match="nothing to quantise"):
+        fourbit.quantise(torch.zeros(0, 64))
     kept = fourbit.quantise(torch.randn(128, 128))
     assert kept.codes.numel() == 128 * 128 // 2 and kept.codes.dtype == torch.uint8
     assert kept.largest.numel() == 128 * 128 // 64

@@ -462,6 +462,8 @@ def test_a_shorter_model_of_the_same_counts_equals_one_counted_shorter():
         (lambda: ngram.MLE(ngram.NgramCounts([["a"]], 2), order=0), "order 0"),
         (lambda: ngram.MLE(ngram.NgramCounts([["a"]], 2)).probabilities([]), "empty"),
         (lambda: ngram.AddK(ngram.NgramCounts([["a"]], 2), k=0), "positive"),
+        (lambda: ngram.AddK(ngram.NgramCounts([["a"]], 2), k=float("nan")), "finite k"),
+        (lambda: ngram.AddK(ngram.NgramCounts([["a"]], 2), k=float("inf")), "finite k"),
         (lambda: ngram.AbsoluteDiscounting(ngram.NgramCounts([["a"]], 2), 1.5), "between 0 and 1"),
         (lambda: ngram.KneserNey(ngram.NgramCounts([["a"]], 2), "modifid"), "modified"),
         (lambda: ngram.Interpolated(ngram.NgramCounts([["a"]], 2), [0.5, 0.5]), "3 weights"),

@@ -100,3 +100,8 @@ def test_chosen_sentences_keep_the_order_of_the_text_and_ties_go_to_the_earlier(
     assert summaries.extract(["A.", "B.", "C."], [1, 3, 2], 2) == "B. C."
     assert summaries.extract(["A.", "B."], [1, 1], 1) == "A."
     assert summaries.extract(["A."], [1], 5) == "A."
+    for count in (-1, 0, 1.5):
+        with pytest.raises(CourseError, match="count must be a whole number of at least 1"):
+            summaries.extract(["A.", "B."], [1, 2], count)
+    with pytest.raises(CourseError, match="one score for each sentence"):
+        summaries.extract(["A.", "B."], [1], 1)

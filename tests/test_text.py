@@ -309,7 +309,7 @@ WANT_A_LIST = {
     "tasks.pretraining.encode texts": lambda one: pretraining.encode(TOKENIZER(), one),
     "tasks.summaries.similarity sentences": summaries.similarity,
     "tasks.summaries.text_rank sentences": summaries.text_rank,
-    "tasks.summaries.extract sentences": lambda one: summaries.extract(one, range(7), 1),
+    "tasks.summaries.extract sentences": lambda one: summaries.extract(one, range(len(one)), 1),
     "tasks.extraction.encode_words texts": lambda one: extraction.encode_words(TOKENIZER(), one, [["a"]]),
     "tasks.extraction.encode_words words": lambda one: extraction.encode_words(TOKENIZER(), ["the sea"], [one]),
     "tasks.extraction.encode_pairs texts": lambda one: extraction.encode_pairs(TOKENIZER(), one, [[]]),

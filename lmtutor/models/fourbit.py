@@ -50,8 +50,10 @@ def quantise(weight: torch.Tensor, block: int = 64, levels: torch.Tensor = NF4) 
         levels: at most 16, rising, from -1 to 1.
 
     Raises:
-        CourseError: the block is odd, or there are more levels than four bits can tell apart.
+        CourseError: the block is odd, there are more levels than four bits can tell apart, or no numbers.
     """
+    if not weight.numel():
+        raise CourseError(f"There is nothing to quantise: the tensor has the shape {list(weight.shape)}.")
     if block < 2 or block % 2 or len(levels) > 16:
         raise CourseError(
             f"Four bits take even blocks and at most 16 levels, not {block} numbers, {len(levels)} levels."

@@ -323,8 +323,8 @@ class AddK(NgramModel):
     """Add-k smoothing (Laplace for k = 1): (count + k) / (total + k |V|)."""
 
     def __init__(self, counts: NgramCounts, k: float = 1.0, order: int | None = None):
-        if k <= 0:
-            raise CourseError(f"Add-k smoothing adds a positive k to each count, not {k!r}.")
+        if not 0 < k < math.inf:
+            raise CourseError(f"Add-k smoothing adds a positive, finite k to each count, not {k!r}.")
         self.k = k
         super().__init__(counts, order)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from lmtutor.data import text
 from lmtutor.runtime import CourseError, several
+from lmtutor.training.arguments import whole_number
 
 
 def similarity(sentences: Sequence[str]) -> np.ndarray:
@@ -67,6 +68,13 @@ def text_rank(sentences: Sequence[str], damping: float = 0.85) -> np.ndarray:
 
 
 def extract(sentences: Sequence[str], scores: Sequence[float], count: int) -> str:
-    """The `count` sentences with the highest scores, in the order of the text; of equals, the earlier."""
-    best = sorted(range(len(several(sentences, "sentences"))), key=lambda i: (-scores[i], i))[:count]
+    """The `count` sentences with the highest scores, in the order of the text; of equals, the earlier.
+
+    Raises:
+        CourseError: the count is not a whole number of at least 1, or there is not one score for each sentence.
+    """
+    count = whole_number("count", count, at_least=1)
+    if len(scores) != len(several(sentences, "sentences")):
+        raise CourseError(f"Needed is one score for each sentence, not {len(scores)} for {len(sentences)} sentences.")
+    best = sorted(range(len(sentences)), key=lambda i: (-scores[i], i))[:count]
     return " ".join(sentences[i] for i in sorted(best))

@@ -76,6 +76,11 @@ def causal_mask(queries: int, keys: int | None = None, device: torch.device | st
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
+def window_mask(queries: int, keys: int, window: int, device: torch.device | str | None = None) -> torch.Tensor:
+    """As `causal_mask`, and each query sees the key at its own place and the window - 1 before it only."""
+    return causal_mask(queries, keys, device).triu(keys - queries - window + 1)
+
+
 def with_causal(mask: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     """The mask, and besides no query sees a later key."""
     no_later = causal_mask(query.shape[-2], key.shape[-2], query.device)

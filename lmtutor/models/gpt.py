@@ -152,6 +152,12 @@ def step(model: GPT, input_ids: torch.Tensor, cache: Cache) -> torch.Tensor:
     return model.embedding.logits(hidden[:, -1])
 
 
+def logits(model: GPT, input_ids: torch.Tensor, cache: Cache) -> torch.Tensor:
+    """As `step`, but the logits after each of the ids: [batch, new, vocab]."""
+    hidden, _ = model.decoder(model.embedding(input_ids, cache.length), cache=cache, causal=input_ids.shape[1] > 1)
+    return model.embedding.logits(hidden)
+
+
 @torch.no_grad()
 def load_gpt2(model: GPT, weights: Mapping[str, torch.Tensor]) -> None:
     """Copy the weights of a `transformers.GPT2LMHeadModel` of the same sizes, named as in its state_dict.

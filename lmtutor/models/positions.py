@@ -40,6 +40,18 @@ def rotate(x: torch.Tensor, start: int = 0) -> torch.Tensor:
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
+def rotation(start: int, length: int, size: int, base: float = 10_000.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosine and sine of the angles by which `turn` turns vectors at positions from `start` on: [length, size / 2]."""
+    angles = torch.arange(start, start + length)[:, None] * frequencies(size, base)
+    return angles.cos(), angles.sin()
+
+
+def turn(x: torch.Tensor, rotation: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """`rotate` with angles that many layers share: vectors [..., time, size] by a `rotation` of their type."""
+    (cos, sin), (first, second) = rotation, x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
 def alibi(num_heads: int, length: int) -> torch.Tensor:
     """Bias [heads, length, length], minus the distance times 2^(-8h / heads) in head h (Press et al., 2022)."""
     slopes = 2.0 ** (-8.0 * torch.arange(1, num_heads + 1) / num_heads)

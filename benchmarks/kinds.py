@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from lmtutor import pretrained, training
 from lmtutor.data import batches
-from lmtutor.models import adapters, bert, classifier, fourbit, gpt, tagger
+from lmtutor.models import adapters, bert, classifier, fourbit, gpt, llama, tagger
 from lmtutor.models.attention import MultiHeadAttention
 from lmtutor.models.recurrent import CELLS, RecurrentLanguageModel, WindowLanguageModel, carried_loss
 from lmtutor.models.seq2seq import RecurrentTranslator
@@ -107,6 +107,13 @@ def attention(width: int) -> Training:
 def decoder(width: int) -> Training:
     model = gpt.GPT(VOCABULARY, hidden_size=width, num_heads=4, num_layers=2, max_length=LENGTH, dropout=0.1)
     gpt.initialise(model, 0.1)
+    return fitted(model, windows(), gpt.next_token_loss)
+
+
+def modern_decoder(width: int) -> Training:
+    sizes = {"hidden_size": width, "num_heads": 4, "num_kv_heads": 2, "num_layers": 2, "max_length": LENGTH}
+    model = llama.Llama(VOCABULARY, **sizes)
+    llama.initialise(model, 0.1)
     return fitted(model, windows(), gpt.next_token_loss)
 
 
@@ -213,6 +220,7 @@ KINDS: dict[str, Callable[[int], Training]] = {
     "translator, recurrent": partial(translator, "recurrent"),
     "translator, transformer": partial(translator, "transformer"),
     "gpt": decoder,
+    "llama": modern_decoder,
     "bert, pretraining": masked,
     "bert, classifier": bert_classifier,
     "tagger, lstm": partial(tags, "lstm"),

@@ -15,7 +15,7 @@ import lmtutor as lm
 from lmtutor import decoding, pretrained, training
 from lmtutor.data import batches
 from lmtutor.data.text import Vocabulary
-from lmtutor.models import adapters, bert, classifier, fourbit, gpt, recurrent, seq2seq, tagger, transformer
+from lmtutor.models import adapters, bert, classifier, fourbit, gpt, llama, recurrent, seq2seq, tagger, transformer
 from lmtutor.models.cache import Cache
 from lmtutor.tasks import extraction, finetuning
 
@@ -179,6 +179,29 @@ def test_a_gpt_scores_draws_and_searches_there(mps):
         found += [decoding.generate(step, cache(), first, max_tokens=4, temperature=0.7, top_k=9, top_p=0.9, seed=1)]
         found += [decoding.beam_search(step, cache(), first, beams=3, max_tokens=4, end=2)]
         written.append([*(ids.tolist() for ids in found[:2]), [[one.tokens for one in text] for text in found[2]]])
+    assert written[0] == written[1]
+
+
+def test_a_llama_writes_searches_and_speculates_there(mps):
+    torch.manual_seed(0)
+    model = llama.Llama(24, hidden_size=16, num_heads=4, num_kv_heads=2, num_layers=2, max_length=40)
+    llama.initialise(model, 0.3)
+    written = []
+    for m in there(model):
+        step, found = partial(llama.step, m), []
+        first = torch.tensor([[4, 5], [9, 8]]).to(m.embedding.weight.device)
+        options = {"temperature": 0.7, "min_p": 0.05, "repetition_penalty": 1.3, "stop": [[3, 5]], "seed": 1}
+        for m.window in (None, 3):
+            found += [decoding.generate(step, m.cache(), first, max_tokens=8).tolist()]
+            found += [decoding.generate(step, m.cache(), first, max_tokens=8, **options).tolist()]
+            beams = decoding.beam_search(step, m.cache(), first, beams=3, max_tokens=4, end=2)
+            found += [[one.tokens for one in text] for text in beams]
+            for temperature in (None, 1.0):
+                speculation = decoding.speculative(
+                    m, m.cache(), m, m.cache(), first[:1], max_tokens=8, temperature=temperature, seed=2
+                )
+                found += [speculation.tokens.tolist()]
+        written.append(found)
     assert written[0] == written[1]
 
 

@@ -297,8 +297,8 @@ WANT_A_LIST = {
     "models.recurrent.probabilities sentences": lambda one: recurrent.probabilities(None, one, KNOWN, carry=False),
     "models.tagger.load labels": lambda one: tagger.load("nowhere", one),
     "models.tagger.LSTMTagger labels": lambda one: tagger.LSTMTagger(9, one),
-    "decoding.sample history": lambda one: decoding.sample(MODEL.next_distribution, KNOWN, one),
-    "decoding.join tokens": decoding.join,
+    "decoding.sampling.sample history": lambda one: decoding.sample(MODEL.next_distribution, KNOWN, one),
+    "decoding.sampling.join tokens": decoding.join,
     "plots.confusion names": lambda one: plots.confusion(np.eye(7), one),
     "plots.diagram frames": lambda one: plots.diagram({"a": (0, 0), "b": (1, 1)}, [], frames={"both": one}),
     "plots.graph orange": lambda one: plots.graph({"a": (0, 0), "b": (1, 1)}, [("a", "b", "")], orange=one),
@@ -356,7 +356,7 @@ def test_the_list_above_names_every_function_that_wants_a_list_of_strings():
                         if parameter != "return" and re.search(r"(Sequence|Iterable|list)\[(\w+\[)?str\]", str(kind)):
                             found.add(f"{place}.{path.removesuffix('.__init__')} {parameter}")
     # The first is a function that takes words; the last names what the caller itself chose.
-    assert found - set(WANT_A_LIST) - SHOWN == {"decoding.sample next_distribution", "runtime.choose known"}
+    assert found - set(WANT_A_LIST) - SHOWN == {"decoding.sampling.sample next_distribution", "runtime.choose known"}
 
 
 @pytest.mark.parametrize("name", WANT_A_LIST)

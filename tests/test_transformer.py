@@ -133,8 +133,8 @@ def test_the_loss_without_padding_is_the_mean_over_the_real_words():
 @pytest.mark.proof("06", "the documents' Transformer, mended, in PyTorch", "the same in Keras", "padded, same weights")
 def test_both_listings_cured_are_one_model():
     keras = pytest.importorskip("keras")
-    built = definitions("06", "initialise", "ScaledEmbedding", "TorchTransformer", "EncoderLayer", "DecoderLayer",
-                        "KerasTransformer", "attention_weights", "copy_layer")  # fmt: skip
+    built = definitions("06_bug_hunt", "TorchTransformer", "EncoderLayer", "DecoderLayer", "KerasTransformer",
+                        "attention_weights", "copy_layer", "same_numbers")  # fmt: skip
     keras.utils.set_random_seed(0)
     sizes = (2, 16, 4, 32, 20)  # layers, hidden, heads, inner, vocabulary
     ours, theirs, given = built.TorchTransformer(*sizes).eval(), built.KerasTransformer(*sizes), batch()
@@ -142,13 +142,19 @@ def test_both_listings_cured_are_one_model():
     with torch.no_grad():
         for parameter in ours.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-        final = ours.final_layer
-        theirs.embedding.set_weights([ours.embedding.tokens.weight.numpy()])
-        theirs.final_layer.set_weights([final.weight.T.numpy(), final.bias.numpy()])
-        for half in ("encoder", "decoder"):
-            for here, there in zip(getattr(ours, half).layers, getattr(theirs, half), strict=True):
-                built.copy_layer(here, there)
+        built.same_numbers(ours, theirs)
         torch.testing.assert_close(ours(**given), theirs(given).cpu(), rtol=0, atol=1e-4)
+
+
+def test_the_bug_hunt_s_short_model_is_the_package_s():
+    built = definitions("06_bug_hunt", "Attention", "Layer", "Translator")
+    built.Translator.__init__.__globals__["V"] = 20
+    short, ours = built.Translator(2, 16).eval(), Transformer(20, hidden_size=16, num_heads=4, num_layers=2).eval()
+    with torch.no_grad():
+        for parameter, other in zip(short.parameters(), ours.parameters(), strict=True):
+            parameter.copy_(other + 0.1 * torch.randn_like(other))
+            other.copy_(parameter)
+        torch.testing.assert_close(short(**batch()), ours(**batch()), rtol=0, atol=1e-5)
 
 
 # --- leaks ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 
 def changed_at(ids, b, t, by=1):
     changed = [list(line) for line in ids]
@@ -87,6 +89,65 @@ def called_with(called=lambda p, r, n: n * r / p, end=lambda called, support: su
     return called_too_often
 
 
+def real_keys(lengths, real=lambda places, ends: places < ends):
+    return real(torch.arange(max(lengths)), torch.tensor(lengths)[:, None])
+
+
+def greedy_with(more=lambda rows, end: not all(end in row[1:] for row in rows), cut=None, first=lambda start: [start]):
+    """A right answer with one thing done differently."""
+
+    def greedy(following, count, start, end, longest):
+        rows = [first(start) for _ in range(count)]
+        for _ in range(longest):
+            if not more(rows, end):
+                break
+            rows = [[*row, new] for row, new in zip(rows, following(rows), strict=True)]
+        written = [row[1:] for row in rows]
+        if cut:
+            return [cut(row, start, end) for row in written]
+        return [row[: row.index(end)] if end in row else row for row in written]
+
+    return greedy
+
+
+def with_end(row, start, end):
+    return row[: row.index(end) + 1] if end in row else row
+
+
+def to_the_last_end(row, start, end):
+    return row[: len(row) - 1 - row[::-1].index(end)] if end in row else row
+
+
+def padded(rows):
+    return [[*row, *[0] * (max(map(len, rows)) - len(row))] for row in rows]
+
+
+def fault_with(checks=("peeks", "deaf", "orderless", "company"), some=any, first=None, own=True, fill=padded, **other):
+    """A right answer with one thing done differently: some questions left out, or another order of them, ..."""
+
+    def fault(predict, sources, targets):
+        def alone(source, target):
+            return predict([source], [target])[0]
+
+        pairs = list(zip(sources, targets, strict=True))[:first]
+        before = [alone(*pair) for pair in pairs]
+        together = predict(fill(sources), fill(targets))
+        asked = {
+            "peeks": lambda k, s, t: alone(s, [*t[:-1], t[-1] + 1])[:-1] != before[k][:-1],
+            "deaf": lambda k, s, t: some(
+                alone([*s[:i], s[i] + 1, *s[i + 1 :]], t)[-1] == before[k][-1] for i in range(len(s))
+            ),
+            "orderless": lambda k, s, t: alone(s[::-1], t) == before[k],
+            "company": lambda k, s, t: together[k][: len(before[k]) if own else None] != before[k],
+        } | other
+        for name in checks:
+            if any(asked[name](k, s, t) for k, (s, t) in enumerate(pairs)):
+                return name
+        return "none"
+
+    return fault
+
+
 WRONG = {
     "recurrent_bugs.double_softmax_floor": {
         "zero, as with one softmax": lambda V: 0.0,
@@ -147,5 +208,58 @@ WRONG = {
         "the right answers": called_with(lambda p, r, n: n * r),
         "times the precision": called_with(lambda p, r, n: n * r * p),
         "a share": called_with(end=lambda called, support: sum(called) / sum(support) - 1),
+    },
+    "transformer_bugs.look_at": {
+        "turned round": lambda lengths: ~real_keys(lengths)[:, None, None, :],
+        "queries": lambda lengths: real_keys(lengths)[:, None, :, None],
+        "one too many": lambda lengths: real_keys(lengths, lambda places, ends: places <= ends)[:, None, None, :],
+        "numbers": lambda lengths: real_keys(lengths).float()[:, None, None, :],
+        "two axes": real_keys,
+        "heads forgotten": lambda lengths: real_keys(lengths)[:, None, :],
+        "0 and minus infinity": lambda lengths: torch.zeros(len(lengths), 1, 1, max(lengths)).masked_fill(
+            ~real_keys(lengths)[:, None, None, :], float("-inf")
+        ),
+        "all of the first one's length": lambda lengths: real_keys([lengths[0]] * len(lengths))[:, None, None, :],
+    },
+    "transformer_bugs.split_heads": {
+        "reshaped at once": lambda x, heads: x.reshape(x.shape[0], heads, x.shape[1], -1),
+        "not moved": lambda x, heads: x.unflatten(-1, (heads, -1)),
+        "every second number": lambda x, heads: x.unflatten(-1, (-1, heads)).permute(0, 3, 1, 2),
+        "heads and sizes exchanged": lambda x, heads: x.unflatten(-1, (-1, heads)).transpose(1, 2),
+        "moved before it was split": lambda x, heads: x.transpose(1, 2).reshape(x.shape[0], heads, x.shape[1], -1),
+        "moved to the end": lambda x, heads: x.unflatten(-1, (heads, -1)).permute(0, 2, 3, 1),
+        "batch and heads exchanged": lambda x, heads: x.unflatten(-1, (heads, -1)).permute(2, 0, 1, 3),
+    },
+    "transformer_bugs.greedy": {
+        "stops with the first": greedy_with(lambda rows, end: not any(end in row[1:] for row in rows)),
+        "with the end": greedy_with(cut=with_end),
+        "with the start": lambda following, count, start, end, longest: [
+            [start, *row] for row in greedy_with()(following, count, start, end, longest)
+        ],
+        "begins with nothing": greedy_with(first=lambda start: []),
+        "not cut": greedy_with(cut=lambda row, start, end: row),
+        "to the last end": greedy_with(cut=to_the_last_end),
+        "the end left out, what follows not": greedy_with(cut=lambda row, s, end: [i for i in row if i != end]),
+        "the start left out everywhere": greedy_with(
+            cut=lambda row, start, end: [i for i in with_end(row, start, end) if i not in (start, end)]
+        ),
+        "one step too few": lambda following, count, start, end, longest: greedy_with()(
+            following, count, start, end, longest - 1
+        ),
+        "the start taken for the end": greedy_with(lambda rows, end: not all(end in row for row in rows)),
+        "stops with the last row": greedy_with(lambda rows, end: end not in rows[-1][1:]),
+    },
+    "transformer_bugs.fault": {
+        "always none": lambda predict, sources, targets: "none",
+        "never asks for peeking": fault_with(("deaf", "orderless", "company")),
+        "never asks for deafness": fault_with(("peeks", "orderless", "company")),
+        "never asks for order": fault_with(("peeks", "deaf", "company")),
+        "never asks for company": fault_with(("peeks", "deaf", "orderless")),
+        "the last fault": fault_with(("company", "orderless", "deaf", "peeks")),
+        "deaf to all words only": fault_with(some=all),
+        "the first sentence only": fault_with(first=1),
+        "the last place, too, which always moves": fault_with(peeks=lambda k, s, t: True),
+        "with what stands behind the end": fault_with(own=False),
+        "not padded": fault_with(fill=list),
     },
 }

@@ -23,6 +23,7 @@ CHAPTERS = {
     "04_bug_hunt": "classify_bugs",
     "05": "attention",
     "06": "transformer",
+    "06_bug_hunt": "transformer_bugs",
     "07": "translate",
     "08": "generate",
     "09": "pretrain",

@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -249,14 +251,24 @@ def _convert(gguf: Path, folder: Path, model: Model) -> None:
 
 
 def write_safetensors(gguf: Path, folder: Path) -> None:
-    """Write the language model in a GGUF file as safetensors of float32, with its configuration and its tokenizer."""
+    """Write the language model in a GGUF file as safetensors of float32, with its configuration and its tokenizer.
+
+    Raises:
+        CourseError: the file cannot be read, as it is cut short, for example; then nothing is written.
+    """
     import torch
     from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    language_model = AutoModelForCausalLM.from_pretrained(**options, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(**options)
+    try:
+        language_model = AutoModelForCausalLM.from_pretrained(**options, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(**options)
+    except (OSError, ValueError, LookupError, struct.error) as error:  # of the package gguf, which checks no length
+        raise CourseError(
+            f"{str(gguf)!r} is no GGUF file that can be read: it may be cut short or damaged; install or fetch it "
+            f"again ({type(error).__name__})."
+        ) from None
     _split_digits(tokenizer)
     weights = {key: value.contiguous() for key, value in language_model.state_dict().items()}
     if language_model.config.tie_word_embeddings:
@@ -280,6 +292,42 @@ def _split_digits(tokenizer: PreTrainedTokenizerBase) -> None:
     digits = pre_tokenizers.Digits(individual_digits=True)
     backend = tokenizer.backend_tokenizer
     backend.pre_tokenizer = pre_tokenizers.Sequence([digits, backend.pre_tokenizer])
+
+
+# --- talking --------------------------------------------------------------------------------------------------------
+
+
+def chat_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """The ids of a dialogue so far, as a chat model has learned to read it: now it is the model's turn.
+
+    Args:
+        tokenizer: has the model's chat template.
+        messages: {"role": ..., "content": ...}: perhaps one of "system" first, then "user" and "assistant" in turn, the
+            last one of "user".
+
+    Raises:
+        CourseError: the roles come in another order, a text holds one of the tokens that mark the turns, or the
+            tokenizer has no template.
+    """
+    roles = [message["role"] for message in messages]
+    if roles.count("system") > 1:
+        raise CourseError(
+            f"A chat has one system message, and this one has {roles.count('system')}: the model was never shown "
+            f"another; join them into the first."
+        )
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    if not turns or len(turns) % 2 == 0 or turns != ["user", "assistant"] * (len(turns) // 2) + ["user"]:
+        raise CourseError(
+            f"In a chat user and assistant take turns, after a system message if there is one, and the user comes "
+            f"last; here come {', '.join(roles) or 'no messages'}."
+        )
+    for token in tokenizer.all_special_tokens:
+        if number := next((i for i, message in enumerate(messages, start=1) if token in message["content"]), 0):
+            raise CourseError(f"Message {number} holds {token!r}, which marks turns of a chat: take it out.")
+    if not tokenizer.chat_template:
+        raise CourseError("This tokenizer has no chat template: its model has not learned to chat.")
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 # --- from the hub -----------------------------------------------------------------------------------------------------

@@ -228,6 +228,19 @@ def test_with_a_window_a_text_grows_beyond_the_positions_and_the_cache_does_not(
         assert torch.equal(model(text)[:, 4:-1].argmax(-1), text[:, 5:])
 
 
+def test_a_long_dialogue_goes_on_in_one_cache_with_a_window():
+    """Each turn reads only what came since the last one; the answers are those of reading all of it anew."""
+    model, text = new(spread=0.7), ids_of(1, 7)
+    model.window = 12
+    cache, step = model.cache(), partial(llama.step, model)
+    for turn in range(12):
+        answer = decoding.generate(step, cache, text[:, cache.length :], max_tokens=10)
+        again = decoding.generate(step, model.cache(), text, max_tokens=10)
+        assert torch.equal(answer, again)
+        text = torch.cat([text, answer, ids_of(1, 5, seed=turn)], dim=1)
+    assert text.shape[1] > 64 and max(past.room[0].shape[2] for past in cache.layers) < 200
+
+
 def test_what_a_window_no_longer_needs_leaves_memory_after_a_long_prompt():
     model = new()
     model.window = 4

@@ -3,6 +3,7 @@
     python benchmarks/translation.py             the phrasebook into German and Chinese: two models
     python benchmarks/translation.py longer      both models into German, twice as many passes
     python benchmarks/translation.py ablation    the phrasebook into German: what each habit of training is worth
+    python benchmarks/translation.py back        some of the short pairs, and back-translations of the others
     python benchmarks/translation.py real        the Transformer on Multi30k, three seeds
 
 Multi30k needs LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR, or LMTUTOR_SOURCE=hub.
@@ -34,6 +35,7 @@ ABLATIONS = {
     "norm after": {"norm_first": False},
     "norm after, no warm-up": {"norm_first": False, "warm_up": False},
 }
+SHORT, PART = 10, 4  # words of a sentence in the part `back`, at most; one pair in so many has its English
 
 
 def task_of(cfg, target: str) -> SimpleNamespace:
@@ -96,10 +98,10 @@ def train(task, kind: str, seed: int, smoothing: float | None = None, warm_up: b
     return model.eval().cpu()
 
 
-def translate(task, model, beams: int) -> list[str]:
-    """The translations of the test sentences."""
+def translate(task, model, beams: int, sources: list[list[int]] | None = None) -> list[str]:
+    """The translations of the test sentences, or of others."""
     module, said = seq2seq if isinstance(model, seq2seq.RecurrentTranslator) else transformer, []
-    sources = [source for source, _ in task.encoded["test"]]
+    sources = [source for source, _ in task.encoded["test"]] if sources is None else sources
     for begin in range(0, len(sources), 100):
         batch = batches.pad(sources[begin : begin + 100])
         with torch.inference_mode():
@@ -152,6 +154,48 @@ def row_of(task, names: dict, kind: str, seeds, **changes) -> tuple[dict, list[d
     return row, found
 
 
+# --- text of one language (back-translation) --------------------------------------------------------------------------
+
+
+def back(cfg) -> list[dict]:
+    """The rows of the part `back`: LSTMs, into German. All trainings have as many steps; the subwords are those of all
+    pairs.
+    """
+    task, passes, found = task_of(cfg, "de"), cfg.epochs, {}
+    short = {
+        split: [i for i, (english, _) in enumerate(task.pairs[split]) if len(english.split()) <= SHORT]
+        for split in task.pairs
+    }
+    for kind in (task.pairs, task.encoded):
+        kind.update({split: [kind[split][i] for i in chosen] for split, chosen in short.items()})
+    task.features, pairs = None, task.encoded["train"]
+    known, others = pairs[::PART], [pair for i, pair in enumerate(pairs) if i % PART]
+    german = [target for _, target in others]
+
+    def learn(examples, seed):
+        task.encoded["train"], cfg.epochs = examples, passes * len(pairs) // len(examples)
+        return train(task, LSTM, seed)
+
+    for seed in SEEDS:
+        backwards = learn([(target, source) for source, target in known], seed)
+        english = [task.tokenizer.encode(said).ids for said in translate(task, backwards, 1, german)]
+        right = sum(said == source for said, (source, _) in zip(english, others, strict=True)) / len(others)
+        texts = {
+            f"{len(known):,} pairs": known,
+            f"{len(known):,} pairs, {len(german):,} German sentences": known + list(zip(english, german, strict=True)),
+            f"{len(pairs):,} pairs": pairs,
+        }
+        for name, examples in texts.items():
+            scores = measure(task, learn(examples, seed))
+            scores |= {"back-translations all right, %": 100 * right} if "German" in name else {}
+            found.setdefault(name, []).append(scores)
+            print(name, seed, {key: round(value, 1) for key, value in scores.items()}, flush=True)
+    return [
+        {"learned from": name, "seeds": len(SEEDS)} | {key: band([one[key] for one in scores]) for key in scores[0]}
+        for name, scores in found.items()
+    ]
+
+
 def score_row(cfg, names: dict, measure: str, values: list[float]) -> dict:
     published = PUBLISHED if "BLEU" in measure else ""
     layers = f"{cfg.num_layers} + {cfg.num_layers} layers of {cfg.hidden_size}"
@@ -174,6 +218,8 @@ def main(part: str | None) -> None:
         if part == "ablation":
             task = task_of(cfg, "de")
             rows = [row_of(task, {"training": name}, TRANSFORMER, SEEDS, **how)[0] for name, how in ABLATIONS.items()]
+        elif part == "back":
+            rows = back(cfg)
         else:
             rows = []
             for cfg.epochs, language, seeds in runs:
@@ -198,5 +244,5 @@ def main(part: str | None) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", choices=["ablation", "longer", "real"])
+    parser.add_argument("part", nargs="?", choices=["ablation", "longer", "back", "real"])
     main(parser.parse_args().part)

@@ -6,7 +6,7 @@ import base64
 import io
 import struct
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import matplotlib.pyplot as plt
@@ -396,6 +396,53 @@ def graph(
         ax.text(*place, label, ha="left" if upright else "center", va="center", fontsize=9, color=colour)
     ax.set(xlim=(min(xs) - 0.75, max(xs) + 0.75), ylim=(min(ys) - 0.5, max(ys) + 0.5))
     ax.axis("off")
+    return ax
+
+
+def beam_tree(
+    next_log_p: Callable[[Sequence[int]], Sequence[float]],
+    names: Sequence[str],
+    *,
+    width: int,
+    end: int,
+    max_tokens: int,
+    ax: Axes | None = None,
+) -> Axes:
+    """Beam search as a tree: a column for each step, the likeliest continuation at its top, with its probability.
+
+    Args:
+        next_log_p: tokens so far -> log P of each next token.
+        names: what is written for each token.
+        width: so many continuations are kept (blue); those among them that end are finished (orange).
+        end: the token that ends a text; what has max_tokens tokens is finished, too.
+    """
+    ax = new_axes(ax, figsize=(7.6, 3.9))
+    ax.axis("off")
+    kinds = {  # the look of a box
+        "kept": {"fc": "#CFE4F3", "ec": COLOURS[0], "lw": 1.2},
+        "finished": {"fc": "#FBE3D0", "ec": COLOURS[1], "lw": 1.2},
+        "dropped": {"fc": "white", "ec": "0.75", "lw": 0.8, "ls": ":"},
+    }
+    ax.text(0, 0, "start", ha="center", va="center", fontsize=9, bbox=kinds["kept"] | {"boxstyle": "round,pad=0.3"})
+    beams, places = [(0.0, ())], {(): 0.0}
+    for step in range(1, max_tokens + 1):
+        grown = [(log_p + more, (*text, i)) for log_p, text in beams for i, more in enumerate(next_log_p(text))]
+        grown.sort(reverse=True)
+        finished = [text for _, text in grown[:width] if text[-1] == end or step == max_tokens]
+        beams = [found for found in grown if found[1][-1] != end][: width if step < max_tokens else 0]
+        kept = [text for _, text in beams]
+        for rank, (log_p, text) in enumerate(grown):
+            y = places[text] = (len(grown) - 1) / 2 - rank
+            kind = "finished" if text in finished else "kept" if text in kept else "dropped"
+            colour = "0.85" if kind == "dropped" else "0.35"
+            ax.plot([step - 0.78, step - 0.26], [places[text[:-1]], y], color=colour, linewidth=1, zorder=0)
+            said = f"{names[text[-1]]}   {np.exp(log_p):.3f}"
+            style = {"color": "0.55" if kind == "dropped" else "black", "fontsize": 8.5}
+            ax.text(step, y, said, ha="center", va="center", bbox=kinds[kind] | {"boxstyle": "round,pad=0.25"}, **style)
+    for number, (kind, look) in enumerate(kinds.items()):
+        ax.text(number * 1.1, -4.6, kind, va="center", fontsize=8.5, bbox=look | {"boxstyle": "round,pad=0.25"})
+    ax.set(xlim=(-0.4, max_tokens + 0.5), ylim=(-5, max(places.values()) + 0.6))
+    plain(ax)
     return ax
 
 

@@ -21,7 +21,6 @@ MAIN_LINE = 90  # cells without the tag "optional"
 NOT_YET_SHORT = (
     "05_attention",
     "06_transformer",
-    "07_machine_translation",
     "08_generating_text",
     "09_pretraining_bert",
     "10_finetuning_bert",

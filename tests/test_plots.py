@@ -232,3 +232,20 @@ def test_the_drawn_lstm_cell_names_its_gates():
     said = " ".join(text.get_text() for text in ax.texts)
     assert all(word in said for word in ("forget", "input", "candidate", "output", "$c_t$", "$h_t$"))
     plt.close(ax.figure)
+
+
+def test_the_tree_of_a_beam_search_shows_every_continuation_and_what_is_kept():
+    def next_log_p(tokens):
+        return np.log([0.1, 0.5, 0.4] if not tokens else [0.9, 0.06, 0.04])
+
+    ax = plots.beam_tree(next_log_p, ["end", "a", "b"], width=2, end=0, max_tokens=2)
+    said = [text.get_text() for text in ax.texts]
+    assert said[0] == "start" and said[-3:] == ["kept", "finished", "dropped"]
+    first, second = said[1:4], said[4:-3]
+    assert first == ["a   0.500", "b   0.400", "end   0.100"]
+    assert len(second) == 6 and second[:2] == ["end   0.450", "end   0.360"]
+    frames = {text.get_text(): text.get_bbox_patch().get_edgecolor() for text in ax.texts}
+    assert frames["a   0.500"] == frames["kept"] and frames["end   0.100"] == frames["dropped"]
+    assert frames["end   0.450"] == frames["end   0.360"] == frames["finished"]
+    assert frames["a   0.030"] == frames["dropped"]
+    plt.close(ax.figure)

@@ -1,7 +1,8 @@
-"""What chapter 07 builds: BLEU and chrF against sacreBLEU, label smoothing, and what the widget does with odd input."""
+"""What chapter 07 builds: BLEU and chrF against sacreBLEU, label smoothing, searches, and the widget with odd input."""
 
 import math
 import random
+from functools import partial
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from notebook_code import definitions
 from torch.nn import functional as F
 
-from lmtutor import text
+import lmtutor as lm
+from lmtutor import decoding, text
+from lmtutor.data import phrasebook
+from lmtutor.exercises import translate
 from lmtutor.models import transformer
 from lmtutor.runtime import CourseError
 
-built = definitions("07", "ngrams", "bleu", "chrf", "smoothed_loss", "links", "look")
+built = definitions("07", "ngrams", "bleu", "chrf", "smoothed_loss", "step_sizes", "links", "look")
 WORDS = ["der", "die", "das", "Boot", "Schiff", "liegt", "im", "Hafen", "."]
 
 
@@ -80,18 +84,6 @@ def test_chrf_of_short_texts_counts_only_lengths_that_both_have():
     assert built.chrf(["abc"], ["abcdefgh"]) == pytest.approx(theirs, abs=1e-9)
 
 
-@pytest.mark.proof("07", "P(y given x), counted directly", "by Bayes' rule", "random counts of pairs")
-def test_counting_directly_and_by_bayes_rule_are_the_same():
-    generator = random.Random(0)
-    joint = {(x, y): generator.randint(1, 9) for x in "abc" for y in "defgh"}
-    total = sum(joint.values())
-    of_x = {x: sum(n for (a, _), n in joint.items() if a == x) for x in "abc"}
-    of_y = {y: sum(n for (_, b), n in joint.items() if b == y) for y in "defgh"}
-    for (x, y), n in joint.items():
-        by_bayes = n / of_y[y] * (of_y[y] / total) / (of_x[x] / total)
-        assert math.isclose(n / of_x[x], by_bayes, rel_tol=1e-12)
-
-
 @pytest.mark.proof("07", "label smoothing", "F.cross_entropy(label_smoothing)", "random logits")
 @pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.5])
 def test_the_smoothed_loss_is_pytorch_s_and_least_where_it_was_derived(epsilon):
@@ -105,6 +97,71 @@ def test_the_smoothed_loss_is_pytorch_s_and_least_where_it_was_derived(epsilon):
             best[3] = math.log(1 + (1 - epsilon) * 7 / epsilon)
         built.smoothed_loss(best, 3, epsilon).backward()
         assert best.grad.abs().max() < 1e-12
+
+
+@pytest.mark.proof("07", "Adam's steps, written out", "torch.optim.Adam", "random gradients, 30 steps")
+def test_the_steps_written_out_are_adams():
+    gradients = torch.randn(30, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    parameter = torch.nn.Parameter(torch.zeros(50, dtype=torch.float64))
+    optimizer = torch.optim.Adam([parameter], lr=1.0, betas=(0.9, 0.98), eps=0.0)
+    sizes = []
+    for gradient in gradients:
+        before, parameter.grad = parameter.detach().clone(), gradient
+        optimizer.step()
+        sizes.append((parameter - before).detach().square().mean().sqrt().item())
+    assert built.step_sizes(gradients) == pytest.approx(sizes, abs=1e-9)
+
+
+@pytest.mark.proof("07", "beam search of the exercise", "decoding.beam_search", "random models of 5 tokens")
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("length_penalty", [0.0, 0.6, 2.0])
+def test_the_search_of_the_exercise_is_the_packages(seed, length_penalty):
+    vocab, end, max_tokens = 5, 2, 5
+    torch.manual_seed(seed)
+    model = transformer.Transformer(vocab, hidden_size=8, num_heads=2, num_layers=1, dropout=0.0).double().eval()
+    source = {"input_ids": torch.tensor([[1, 3, 4]]), "attention_mask": torch.ones(1, 3)}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+
+    @torch.no_grad()
+    def next_log_p(tokens):
+        read = torch.tensor([[1, *tokens]])
+        return model(**source, decoder_input_ids=read)[0, -1].log_softmax(-1).tolist()
+
+    for width in (1, 2, 3, 7):
+        cache = transformer.start(model, **source)
+        options = {"beams": width, "max_tokens": max_tokens, "end": end, "length_penalty": length_penalty}
+        theirs = decoding.beam_search(partial(transformer.step, model), cache, torch.tensor([1]), **options)[0]
+        ours = translate.beam_search(next_log_p, width, end, max_tokens, length_penalty)
+        assert [tokens for _, tokens in ours] == [one.tokens for one in theirs]
+        assert [score for score, _ in ours] == pytest.approx([one.score for one in theirs], abs=1e-9)
+
+
+def test_least_risk_takes_the_middle_and_not_the_most_frequent():
+    assert translate.least_risk([5, 9, 1], [1, 1, 9, 6, 6], lambda a, b: -abs(a - b)) == 5
+
+
+def test_the_other_order_and_the_opposite_of_every_statement_of_the_phrasebook():
+    """Each order is the other's, has the same words, and both orders occur; a "nicht" goes where it would come from."""
+    found = []
+    for split in lm.load("phrasebook").values():
+        for row in split:
+            german, other = row["de"], phrasebook.other_order(row["de"])
+            if other is None:
+                assert "inversion" not in row["features"] or {"complement", "relative"} & {*row["features"]}
+                continue
+            found.append("inversion" in row["features"])
+            assert other != german and phrasebook.other_order(other) == german
+            assert sorted(other.lower().split()) == sorted(german.lower().split())
+            opposite = phrasebook.opposite(german)
+            assert abs(len(opposite.split()) - len(german.split())) == 1 and phrasebook.opposite(opposite) == german
+    assert len(found) > 1000 and 0.4 < sum(found) / len(found) < 0.6
+
+
+@pytest.mark.parametrize("german", ["", ".", "Kommt er heute ?", "Er kommt , weil er will .", "Der Hund schläft ."])
+def test_what_has_no_other_order_is_none(german):
+    assert phrasebook.other_order(german) is None
 
 
 def test_links_are_read_as_the_card_says():

@@ -17,21 +17,39 @@ def entropy_with(right=lambda e, v: 1 - e + e / v, others=lambda e, v: v - 1, un
     return least_loss
 
 
-def continuations_with(key=lambda so_far, p: so_far + p, pair=lambda beam, token: (beam, token), reverse=True):
-    def best_continuations(log_p, next_log_p, width):
-        grown = [
-            (key(so_far, p), beam, token)
-            for beam, (so_far, row) in enumerate(zip(log_p, next_log_p, strict=True))
-            for token, p in enumerate(row)
-        ]
-        best = sorted(grown, reverse=True)[:width]
-        return [pair(beam, token) for _, beam, token in (best if reverse else best[::-1])]
+def beams_with(
+    key=lambda text: text,
+    grow=lambda log_p, p: log_p + p,
+    kept=lambda grown, ended, width: [text for text in grown if text not in ended][:width],
+    pool=lambda grown, width: grown[:width],
+    cut=True,
+    last=True,
+    count=lambda text, end: len(text),
+    score=lambda log_p, length, penalty: log_p / ((5 + length) / 6) ** penalty,
+    stop=lambda finished, width: False,
+    reverse=True,
+    one_each=False,
+    pair=lambda score, text: (score, text),
+):
+    """The search with one thing changed."""
 
-    return best_continuations
+    def beam_search(next_log_p, width, end, max_tokens, length_penalty):
+        beams, finished = [(0.0, [])], []
+        for length in range(1, max_tokens + 1):
+            parts = [[(grow(p, more), [*text, i]) for i, more in enumerate(next_log_p(text))] for p, text in beams]
+            parts = [[max(part)] for part in parts] if one_each else parts
+            grown = sorted((text for part in parts for text in part), key=key, reverse=True)
+            ended = [text for text in grown if text[1][-1] == end]
+            for p, text in pool(grown, width):
+                if text[-1] == end or (last and length == max_tokens):
+                    finished.append((score(p, count(text, end), length_penalty), text))
+            beams = kept(grown, ended, width)
+            if stop(finished, width):
+                break
+        found = [pair(*text) for text in sorted(finished, reverse=reverse)]
+        return found[:width] if cut else found
 
-
-def each_goes_on(log_p, next_log_p, width):
-    return [(beam, max(range(len(row)), key=row.__getitem__)) for beam, row in enumerate(next_log_p)][:width]
+    return beam_search
 
 
 def precision_with(common=lambda a, b: sum((a & b).values()), total=lambda a, b: sum(a.values())):
@@ -92,20 +110,15 @@ def at_the_same_place(said, reference, n):
     return sum(a == b for a, b in zip(mine, theirs, strict=False)), len(mine)
 
 
-def other_sum(combine):
-    """All beams compete by another number than the sum of the logarithms."""
-    return continuations_with(key=combine)
+def risk_with(score, choose=max, candidates=lambda candidates, samples: candidates):
+    def least_risk(given, samples, utility):
+        return choose(candidates(given, samples), key=lambda one: score(one, samples, utility))
+
+    return least_risk
 
 
-def best_beams_first(log_p, next_log_p, width):
-    """Beam after beam, the likeliest beam first."""
-    beams = sorted(range(len(log_p)), key=lambda beam: -log_p[beam])
-    pairs = [
-        (beam, token)
-        for beam in beams
-        for token in sorted(range(len(next_log_p[beam])), key=lambda t: -next_log_p[beam][t])
-    ]
-    return pairs[:width]
+def of_all(utility, one, samples):
+    return sum(utility(one, sample) for sample in samples)
 
 
 WRONG = {
@@ -129,47 +142,69 @@ WRONG = {
             - (size - 1) * epsilon / size * math.log(epsilon / size)
         ),
     },
-    "translate.paper_rate": {
-        "no size": lambda step, size, warm: min(step**-0.5, step * warm**-1.5),
-        "size the wrong way": lambda step, size, warm: size**0.5 * min(step**-0.5, step * warm**-1.5),
-        "max": lambda step, size, warm: size**-0.5 * max(step**-0.5, step * warm**-1.5),
-        "no rise": lambda step, size, warm: size**-0.5 * step**-0.5,
-        "no fall": lambda step, size, warm: size**-0.5 * step * warm**-1.5,
-        "the share of the largest": lambda step, size, warm: min(step / warm, (warm / step) ** 0.5),
-        "wrong power": lambda step, size, warm: size**-0.5 * min(step**-0.5, step * warm**-0.5),
-        "from step 0": lambda step, size, warm: size**-0.5 * min((step + 1) ** -0.5, (step + 1) * warm**-1.5),
-        "a model of 512": lambda step, size, warm: 512**-0.5 * min(step**-0.5, step * warm**-1.5),
-        "4000 steps": lambda step, size, warm: size**-0.5 * min(step**-0.5, step * 4000**-1.5),
-        "falls in a straight line": lambda step, size, warm: size**-0.5 * min(1 / step, step * warm**-1.5),
-        "the product of both": lambda step, size, warm: size**-0.5 * step**-0.5 * step * warm**-1.5,
-        "the sum of both": lambda step, size, warm: size**-0.5 * (step**-0.5 + step * warm**-1.5),
-        "flat until the warm-up ends": lambda step, size, warm: size**-0.5 * max(step, warm) ** -0.5,
-    },
-    "translate.best_continuations": {
-        "beams forgotten": continuations_with(key=lambda so_far, p: p),
-        "exchanged": continuations_with(pair=lambda beam, token: (token, beam)),
-        "worst first": continuations_with(reverse=False),
-        "each beam goes on": each_goes_on,
-        "multiplied": continuations_with(key=lambda so_far, p: so_far * p),
-        "the unlikeliest": continuations_with(key=lambda so_far, p: -so_far - p),
-        "all kept": lambda log_p, next_log_p, width: continuations_with()(log_p, next_log_p, 99),
-        "probabilities added": other_sum(lambda so_far, p: math.exp(so_far) + math.exp(p)),
-        "the mean of both probabilities": other_sum(lambda so_far, p: (math.exp(so_far) + math.exp(p)) / 2),
-        "the smaller of both": other_sum(lambda so_far, p: min(so_far, p)),
-        "the logarithm times the probability": other_sum(lambda so_far, p: so_far * math.exp(p)),
-        "the best beams first": best_beams_first,
-        "the best beam alone": lambda log_p, next_log_p, width: best_beams_first(log_p, next_log_p, width)[:1],
-        "by beam and token": lambda log_p, next_log_p, width: sorted(continuations_with()(log_p, next_log_p, width)),
-        "as many as there are beams": lambda log_p, next_log_p, width: continuations_with()(
-            log_p, next_log_p, len(log_p)
+    "translate.beam_search": {
+        "greedy": lambda next_log_p, width, *rest: beams_with()(next_log_p, 1, *rest),
+        "what came before forgotten": beams_with(grow=lambda log_p, p: p),
+        "probabilities": beams_with(grow=lambda log_p, p: math.exp(log_p) * math.exp(p)),
+        "multiplied logarithms": beams_with(grow=lambda log_p, p: (log_p or -1) * -p),
+        "each goes on alone": beams_with(one_each=True),
+        "an ended one goes on": beams_with(kept=lambda grown, ended, width: grown[:width]),
+        "an ended one takes a place": beams_with(
+            kept=lambda grown, ended, width: [text for text in grown[:width] if text not in ended]
         ),
-        "with their log P": lambda log_p, next_log_p, width: [
-            (log_p[beam] + next_log_p[beam][token], beam, token)
-            for beam, token in continuations_with()(log_p, next_log_p, width)
+        "all that end": beams_with(pool=lambda grown, width: grown),
+        "unfinished ones dropped": beams_with(last=False),
+        "the end not counted": beams_with(count=lambda text, end: len(text) - (text[-1] == end)),
+        "all returned": beams_with(cut=False),
+        "the worst first": beams_with(reverse=False),
+        "no length penalty": beams_with(score=lambda log_p, length, penalty: log_p),
+        "divided by the length": beams_with(score=lambda log_p, length, penalty: log_p / length**penalty),
+        "the penalty multiplied": beams_with(
+            score=lambda log_p, length, penalty: log_p * ((5 + length) / 6) ** penalty
+        ),
+        "the penalty's power forgotten": beams_with(score=lambda log_p, length, penalty: log_p / ((5 + length) / 6)),
+        "a penalty that is taken off": beams_with(score=lambda log_p, length, penalty: log_p - penalty * length),
+        "stops at the first end": beams_with(stop=lambda finished, width: finished),
+        "stops when enough have ended": beams_with(stop=lambda finished, width: len(finished) >= width),
+        "the unlikeliest": beams_with(key=lambda text: -text[0]),
+        "tokens and score exchanged": beams_with(pair=lambda score, text: (text, score)),
+        "tokens alone": beams_with(pair=lambda score, text: text),
+        "without the end": lambda next_log_p, width, end, *rest: [
+            (score, [token for token in text if token != end])
+            for score, text in beams_with()(next_log_p, width, end, *rest)
         ],
-        "places in one long row": lambda log_p, next_log_p, width: [
-            beam * len(next_log_p[beam]) + token for beam, token in continuations_with()(log_p, next_log_p, width)
-        ],
+        "the best alone": lambda *given: beams_with()(*given)[:1],
+        "one step too few": lambda next_log_p, width, end, max_tokens, penalty: beams_with()(
+            next_log_p, width, end, max_tokens - 1, penalty
+        ),
+        "one beam too many": lambda next_log_p, width, *rest: beams_with()(next_log_p, width + 1, *rest)[:width],
+    },
+    "translate.least_risk": {
+        "the most frequent sample": risk_with(lambda one, samples, utility: samples.count(one)),
+        "exchanged": risk_with(lambda one, samples, utility: sum(utility(sample, one) for sample in samples)),
+        "each sample once": risk_with(lambda one, samples, utility: of_all(utility, one, set(samples))),
+        "the best match": risk_with(lambda one, samples, utility: max(utility(one, sample) for sample in samples)),
+        "the worst match": risk_with(lambda one, samples, utility: min(utility(one, sample) for sample in samples)),
+        "the most risk": risk_with(lambda one, samples, utility: of_all(utility, one, samples), choose=min),
+        "itself left out": risk_with(
+            lambda one, samples, utility: of_all(utility, one, [sample for sample in samples if sample != one])
+        ),
+        "against the candidates": lambda candidates, samples, utility: max(
+            candidates, key=lambda one: of_all(utility, one, candidates)
+        ),
+        "the best sample": risk_with(
+            lambda one, samples, utility: of_all(utility, one, samples), candidates=lambda candidates, samples: samples
+        ),
+        "the first candidate": lambda candidates, samples, utility: candidates[0],
+        "the utility itself": lambda candidates, samples, utility: max(
+            of_all(utility, one, samples) / len(samples) for one in candidates
+        ),
+        "its number": lambda candidates, samples, utility: max(
+            range(len(candidates)), key=lambda i: of_all(utility, candidates[i], samples)
+        ),
+        "the last of equals": lambda candidates, samples, utility: max(
+            candidates[::-1], key=lambda one: of_all(utility, one, samples)
+        ),
     },
     "translate.clipped_precision": {
         "not clipped": precision_with(common=lambda a, b: sum(n for gram, n in a.items() if gram in b)),
@@ -194,21 +229,6 @@ WRONG = {
         "the quotient": lambda said, reference, n: (
             precision_with()(said, reference, n)[0] / (precision_with()(said, reference, n)[1] or 1)
         ),
-    },
-    "translate.brevity_penalty": {
-        "rewards length": lambda c, r: math.exp(1 - r / c) if c else 0.0,
-        "exchanged": lambda c, r: min(1.0, math.exp(1 - c / r)),
-        "ratio": lambda c, r: min(1.0, c / r),
-        "no 1": lambda c, r: min(1.0, math.exp(-r / c)) if c else 0.0,
-        "the other sign": lambda c, r: min(1.0, math.exp(r / c - 1)) if c else 0.0,
-        "zero not thought of": lambda c, r: min(1.0, math.exp(1 - r / c)),
-        "nothing for nothing": lambda c, r: 1.0 if c >= r else math.exp(1 - r / c) if c else 0.0,
-        "whole numbers": lambda c, r: min(1.0, math.exp(1 - r // c)) if c else 0.0,
-        "a power of 2": lambda c, r: min(1.0, 2 ** (1 - r / c)) if c else 0.0,
-        "0 for what is longer": lambda c, r: (math.exp(1 - r / c) if c <= r else 0.0) if c else 0.0,
-        "absolute": lambda c, r: math.exp(-abs(1 - r / c)) if c else 0.0,
-        "a straight line": lambda c, r: max(0.0, min(1.0, 2 - r / c)) if c else 0.0,
-        "the difference": lambda c, r: min(1.0, math.exp(c - r)) if c else 0.0,
     },
     "translate.error_rate": {
         "what is right": lambda a, s, p: 1 - error_with()(a, s, p),

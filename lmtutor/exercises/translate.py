@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 
 from lmtutor.exercises.examine import Exercise, compare, same
@@ -43,58 +44,152 @@ def _failure_least_loss(arguments, error):
     return "ln 0 does not exist: for epsilon = 0 leave the others out." if isinstance(error, ValueError) else ""
 
 
-def paper_rate(step: int, hidden_size: int, warm_up: int) -> float:
-    """Section 5.3 of Vaswani et al., 2017."""
-    return hidden_size**-0.5 * min(step**-0.5, step * warm_up**-1.5)
+def beam_search(next_log_p, width: int, end: int, max_tokens: int, length_penalty: float) -> list[tuple[float, list]]:
+    """(score, tokens) of the finished texts, the best score first; defined as `lmtutor.decoding.beam_search` is."""
+    beams, finished = [(0.0, [])], []
+    for length in range(1, max_tokens + 1):
+        grown = [(log_p + p, [*text, i]) for log_p, text in beams for i, p in enumerate(next_log_p(text))]
+        grown.sort(reverse=True)
+        ends = [text for text in grown[:width] if text[1][-1] == end or length == max_tokens]
+        finished += [(log_p / ((5 + length) / 6) ** length_penalty, text) for log_p, text in ends]
+        beams = [text for text in grown if text[1][-1] != end][:width]
+    return sorted(finished, reverse=True)[:width]
 
 
-def _remark_paper_rate(arguments, expected, got):
-    step, size, warm_up = arguments
-    known = {
-        expected
-        * (size * warm_up) ** 0.5: "That is the share of the largest rate, which is (d · w) to the power of -1/2.",
-        expected * size**0.5: "The size of the model is missing: d to the power of -1/2.",
-        expected * size: "d stands in the formula with the power -1/2: a larger model takes smaller steps.",
-        size**-0.5 * max(step**-0.5, step * warm_up**-1.5): "The rise counts before step w, the fall after: of the "
-        "two, the one that is smaller.",
-        size**-0.5 * min(step**-0.5, step * warm_up**-0.5): "In the rise, w has the power -3/2.",
-    }
-    return next((remark for value, remark in known.items() if same(value, got, 1e-9)), "")
+def _as_pairs(got) -> list[tuple[float, tuple]]:
+    return [(float(score), tuple(int(token) for token in tokens)) for score, tokens in got]
 
 
-def best_continuations(log_p: list, next_log_p: list, width: int) -> list[tuple[int, int]]:
-    """(number of the beam, token) of the likeliest continuations, the likeliest first."""
-    grown = [
-        (so_far + p, beam, token)
-        for beam, (so_far, row) in enumerate(zip(log_p, next_log_p, strict=True))
-        for token, p in enumerate(row)
-    ]
-    return [(beam, token) for _, beam, token in sorted(grown, reverse=True)[:width]]
+def _agree(one, other) -> bool:
+    """Whether two lists of (score, tokens) hold the same."""
+    same_texts = [tokens for _, tokens in one] == [tokens for _, tokens in other]
+    return same_texts and all(same(a, b, 1e-6) for (a, _), (b, _) in zip(one, other, strict=True))
 
 
-def _remark_best_continuations(arguments, expected, got):
-    log_p, next_log_p, width = arguments
-    if any(len(pair) == 3 for pair in got):
-        return "Pairs are wanted: number of the beam and token, without the log P."
-    got = [tuple(int(number) for number in pair) for pair in got]
-    if got == [(token, beam) for beam, token in expected]:
-        return "Exchanged: the number of the beam comes first."
-    if got == expected[::-1]:
-        return "The likeliest comes first."
-    if got == best_continuations([0.0] * len(log_p), next_log_p, width):
-        return "What the beam itself has counts, too: add its log P."
-    lowest = [(beam, token) for beam, row in enumerate(next_log_p) for token, _ in enumerate(row)]
-    lowest.sort(key=lambda pair: log_p[pair[0]] + next_log_p[pair[0]][pair[1]])
-    if got == lowest[:width] != expected:
-        return "Those are the unlikeliest: sorted() begins with the smallest number."
-    if got == sorted(lowest, key=lambda pair: -log_p[pair[0]] * next_log_p[pair[0]][pair[1]])[:width]:
-        return "Probabilities are multiplied; their logarithms are added."
-    each = [(beam, max(range(len(row)), key=row.__getitem__)) for beam, row in enumerate(next_log_p)]
-    if sorted(got) == sorted(each):
-        return "All beams compete with each other: one of them may go on twice, another one not at all."
-    if len(got) > width:
-        return f"Only {width} of them are kept."
+def _variant(next_log_p, width, end, max_tokens, length_penalty, fault):
+    """The search with one typical fault."""
+    beams, finished = [(0.0, ())], []
+    for length in range(1, max_tokens + 1):
+        parts = [
+            [((0 if fault == "forgets" else log_p) + p, (*text, i)) for i, p in enumerate(next_log_p(list(text)))]
+            for log_p, text in beams
+        ]
+        if fault == "alone":
+            parts = [[max(part)] for part in parts]
+        grown = sorted((text for part in parts for text in part), reverse=True)
+        pool = grown if fault == "all that end" else grown[:width]
+        last = length == max_tokens and fault != "unfinished dropped"
+        for log_p, text in pool:
+            if text[-1] == end or last:
+                count = length - (text[-1] == end) if fault == "end not counted" else length
+                weight = ((5 + count) / 6) ** length_penalty
+                finished.append((log_p * weight if fault == "multiplied" else log_p / weight, text))
+        open_texts = grown if fault == "goes on" else [text for text in grown if text[1][-1] != end]
+        if fault == "takes a place":
+            open_texts = [text for text in grown[:width] if text[1][-1] != end]
+        beams = open_texts[:width]
+        if fault == "first end" and finished:
+            break
+    return sorted(finished, reverse=True)[: None if fault == "all returned" else width]
+
+
+_FAULTS = {
+    "first end": "The search goes on when a text has ended: another one may become better.",
+    "forgets": "What a text has so far counts, too: add its log P to that of the next token.",
+    "alone": "All continuations of all texts compete with each other: one text may go on twice, another not at all.",
+    "takes a place": "A text that ends leaves its place to the next best one: the likeliest `width` of those that do "
+    "not end go on.",
+    "goes on": "A text that has ended does not go on.",
+    "all that end": "Only what is among the likeliest `width` continuations of its step counts as finished.",
+    "unfinished dropped": "A text that has max_tokens tokens counts as it stands, even if it has not ended.",
+    "end not counted": "The token that ends a text counts in its length.",
+    "multiplied": "The log P is divided by ((5 + length) / 6) ** length_penalty.",
+    "all returned": "Only the best `width` of the finished ones are wanted.",
+}
+
+
+def _remark_beam_search(arguments, expected, got):
+    got, expected = _as_pairs(got), _as_pairs(expected)
+    for fault, said in _FAULTS.items():
+        if _agree(_variant(*arguments, fault), got):
+            return said
+    if sorted(got) == sorted(expected):
+        return "The best score comes first."
+    if [tokens for _, tokens in got] == [tokens for _, tokens in expected]:
+        return "The texts are right, their scores are not: log P / ((5 + length) / 6) ** length_penalty."
     return ""
+
+
+def _table(said: str, rows: dict[tuple, list[float]], other: list[float]):
+    """A model of a few tokens: P of the next token after some beginnings, and after all others."""
+
+    def next_log_p(tokens):
+        return [math.log(p) for p in rows.get(tuple(int(token) for token in tokens), other)]
+
+    next_log_p.__doc__ = said
+    return next_log_p
+
+
+def _drawn(seed: int, vocab: int):
+    """A model with its own random numbers after each beginning."""
+
+    def next_log_p(tokens):
+        generator = random.Random(f"{seed} {[int(token) for token in tokens]}")
+        weights = [generator.random() ** 2 + 0.01 for _ in range(vocab)]
+        return [math.log(weight / sum(weights)) for weight in weights]
+
+    next_log_p.__doc__ = f"a model of {vocab} tokens, drawn with seed {seed}"
+    return next_log_p
+
+
+def least_risk(candidates: list, samples: list, utility):
+    """The first candidate with the largest sum of utility(candidate, sample)."""
+    return max(candidates, key=lambda candidate: sum(utility(candidate, sample) for sample in samples))
+
+
+def _remark_least_risk(arguments, expected, got):
+    candidates, samples, utility = arguments
+    if got not in candidates:
+        return "One of the candidates is wanted, itself."
+
+    def best(score):
+        return max(candidates, key=score)
+
+    known = {
+        "The sample stands for the reference: utility(candidate, sample), in this order.": best(
+            lambda one: sum(utility(sample, one) for sample in samples)
+        ),
+        "A sample that was drawn twice counts twice: go over the list, not over a set.": best(
+            lambda one: sum(utility(one, sample) for sample in set(samples))
+        ),
+        "That is the most frequent sample; what is near to many samples may be another one.": best(samples.count),
+        "One sample that suits it is not enough: take the mean over all samples.": best(
+            lambda one: max(utility(one, sample) for sample in samples)
+        ),
+        "The highest utility is wanted, which is the least risk.": min(
+            candidates, key=lambda one: sum(utility(one, sample) for sample in samples)
+        ),
+        "A sample that is equal to the candidate counts, too.": best(
+            lambda one: sum(utility(one, sample) for sample in samples if sample != one)
+        ),
+    }
+    fitting = [said for said, found in known.items() if found == got]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def _shared(candidate, reference):
+    """the share of the reference's letters that the candidate has"""
+    return len(set(candidate) & set(reference)) / len(set(reference))
+
+
+def _same(candidate, reference):
+    """1 if both are the same, else 0"""
+    return float(candidate == reference)
+
+
+def _near(candidate, reference):
+    """minus the distance of two numbers"""
+    return -abs(candidate - reference)
 
 
 def _ngrams(words, n):
@@ -127,34 +222,6 @@ def _remark_clipped_precision(arguments, expected, got):
     if common == expected[0] and total == len(said):
         return "A text of m words has m - n + 1 n-grams."
     return ""
-
-
-def brevity_penalty(said_length: int, reference_length: int) -> float:
-    """1 if enough was said, else e^(1 - r/c); 0 if nothing was said."""
-    return min(1.0, math.exp(1 - reference_length / said_length)) if said_length else 0.0
-
-
-def _remark_brevity_penalty(arguments, expected, got):
-    c, r = arguments
-    if c == 0:
-        return "Nothing was said, so it is 0, whatever the reference."
-    if expected == 1 and got > 1:
-        return "What is long enough is not rewarded: at most 1."
-    if r and same(min(1, math.exp(1 - c / r)), got, 1e-9):
-        return "Exchanged: the length of the reference stands above."
-    if r and same(min(1, c / r), got, 1e-9):
-        return "The penalty is e to the power of 1 - r/c, not the ratio itself."
-    if same(expected / math.e, got, 1e-9) or same(math.exp(-r / max(c, 1)), got, 1e-9):
-        return "The 1 in the exponent is missing: equal lengths cost nothing."
-    if r and same(math.exp(1 - c / r), got, 1e-9):
-        return "Exchanged: the length of the reference stands above."
-    if c and same(math.exp(r / c - 1), got, 1e-9):
-        return "The sign: 1 - r/c is negative for a text that is too short."
-    return ""
-
-
-def _failure_brevity_penalty(arguments, error):
-    return "If nothing was said, c is 0: a case of its own." if isinstance(error, ZeroDivisionError) else ""
 
 
 def error_rate(proposed: set, sure: set, possible: set) -> float:
@@ -230,6 +297,22 @@ def _remark_wins(arguments, expected, got):
 
 _A, _B, _C = (0, 0), (1, 1), (2, 2)
 
+_GREEDY_FAILS = _table(
+    "P = 0.1, 0.5, 0.4 at first; 0.28, 0.4, 0.32 after [1]; 0.9, 0.06, 0.04 after all else",
+    {(): [0.1, 0.5, 0.4], (1,): [0.28, 0.4, 0.32]},
+    [0.9, 0.06, 0.04],
+)
+_ROOM = _table(
+    "P = 0.4, 0.35, 0.25 at first; 0.34, 0.36, 0.3 after [1]; 0.9, 0.06, 0.04 after all else",
+    {(): [0.4, 0.35, 0.25], (1,): [0.34, 0.36, 0.3]},
+    [0.9, 0.06, 0.04],
+)
+_LONG_PAYS = _table(
+    "P = 0.45, 0.5, 0.05 at first; 0.04, 0.95, 0.01 after [1], [1, 1]; 0.9, 0.06, 0.04 after all else",
+    {(): [0.45, 0.5, 0.05], (1,): [0.04, 0.95, 0.01], (1, 1): [0.04, 0.95, 0.01]},
+    [0.9, 0.06, 0.04],
+)
+
 EXERCISES = {
     "least_loss": Exercise(
         "One token has the share 1 - ε + ε/V, each of V - 1 others ε/V. Entropy is -Σ q ln q; 0 ln 0 counts as 0.",
@@ -240,27 +323,30 @@ EXERCISES = {
             failure=_failure_least_loss,
         ),
     ),
-    "paper_rate": Exercise(
-        "d^(-1/2) · min(t^(-1/2), t · w^(-3/2)): in Python, a power is **.",
+    "beam_search": Exercise(
+        "Keep a list of pairs (log P, tokens), at first [(0.0, [])]. In each step make the list of all continuations, "
+        "sort it, look which of the first `width` have ended, and keep the first `width` that have not.",
         compare(
-            paper_rate,
-            [(1, 9, 4), (16, 4, 4), (4, 16, 4), (1000, 512, 4000), (10000, 512, 4000)],
-            remark=_remark_paper_rate,
-            tolerance=1e-9,
-        ),
-    ),
-    "best_continuations": Exercise(
-        "Make one list of (log P of the beam + log P of the token, beam, token) over all beams and tokens; sort it.",
-        compare(
-            best_continuations,
+            beam_search,
             [
-                ([0.0], [[-1.0, -0.5]], 1),
-                ([-0.1, -4.0], [[-3.0, -0.8, -0.7], [-0.1, -2.5, -3.2]], 2),
-                ([-1.0, -1.2], [[-3.0, -0.9, -0.7], [-0.1, -3.0, -4.0]], 2),
-                ([-1.0, -2.0], [[-0.2, -1.7], [-0.4, -1.1]], 3),
-                ([-0.2, -3.0], [[-2.5, -2.6], [-0.1, -4.0]], 1),
+                (_table("P = 0.3, 0.7 after everything", {}, [0.3, 0.7]), 1, 0, 1, 0.0),
+                (_table("P = 0.3, 0.7 after everything", {}, [0.3, 0.7]), 2, 0, 1, 0.0),
+                (_table("P = 0.6, 0.4 after everything", {}, [0.6, 0.4]), 1, 0, 2, 0.0),
+                (_table("P = 0.6, 0.4 after everything", {}, [0.6, 0.4]), 2, 0, 2, 0.0),
+                (_GREEDY_FAILS, 1, 0, 2, 0.0),
+                (_GREEDY_FAILS, 2, 0, 2, 0.0),
+                (_GREEDY_FAILS, 2, 0, 3, 1.0),
+                (_GREEDY_FAILS, 100, 0, 3, 0.0),
+                (_ROOM, 2, 0, 2, 0.0),
+                (_LONG_PAYS, 2, 0, 5, 0.0),
+                (_LONG_PAYS, 2, 0, 5, 0.6),
+                (_drawn(1, 3), 100, 2, 4, 0.6),
+                (_drawn(2, 4), 2, 0, 4, 0.0),
+                (_drawn(3, 4), 3, 1, 5, 0.6),
+                (_drawn(4, 3), 2, -1, 3, 0.0),
+                (_drawn(5, 5), 4, 3, 5, 1.5),
             ],
-            remark=_remark_best_continuations,
+            remark=_remark_beam_search,
         ),
     ),
     "clipped_precision": Exercise(
@@ -282,13 +368,21 @@ EXERCISES = {
             remark=_remark_clipped_precision,
         ),
     ),
-    "brevity_penalty": Exercise(
-        "min(1, e^(1 - r/c)) does both cases at once; c = 0 wants a case of its own.",
+    "least_risk": Exercise(
+        "For each candidate, add up utility(candidate, sample) over all samples; max(..., key=...) gives the best.",
         compare(
-            brevity_penalty,
-            [(4, 4), (2, 4), (6, 4), (0, 4), (9, 10), (0, 0), (3, 0)],
-            remark=_remark_brevity_penalty,
-            failure=_failure_brevity_penalty,
+            least_risk,
+            [
+                (["a"], ["a"], _same),
+                ([5, 9, 1, 30], [1, 1, 9, 6, 6], _near),
+                ([1, 7, 30], [1, 1, 1, 7, 8], _near),
+                (["ab", "cd", "x"], ["ab", "ce"], _shared),
+                (["abcd", "ab", "z"], ["abcde", "ax", "bc"], _shared),
+                (["ab", "abcd"], ["abcd", "a", "b", "a"], _shared),
+                ([3, 4], [3, 4], _near),
+                ([0, 4, 10], [4, 10, 10, 0, 3], _near),
+            ],
+            remark=_remark_least_risk,
         ),
     ),
     "error_rate": Exercise(

@@ -35,6 +35,7 @@ BENCH = [
     ("training", "", False),
     ("attention", "cost", False),
     ("decoding", "", False),
+    ("llama", "", False),
     ("pretraining", "speed", False),
     ("finetuning", "speed", False),
     ("adapters", "speed", False),

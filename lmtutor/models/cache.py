@@ -112,8 +112,8 @@ class Cache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the keys and values that are kept of the texts; the room for more tokens is not counted."""
-        held = [(past, past.length - getattr(past, "dropped", 0)) for past in self.layers]
+        """Bytes of the keys and values that the next token can look at; room for more tokens is not counted."""
+        held = [(past, min(past.length, getattr(past, "window", past.length))) for past in self.layers]
         return sum(part[:, :, :count].nbytes for past, count in held for part in past.room or ())
 
     def cut(self, length: int) -> None:

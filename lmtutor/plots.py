@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import struct
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -490,4 +491,126 @@ def lstm_cell(ax: Axes | None = None) -> Axes:
     ax.text(7.6, low, "$h_t$", ha="center", va="center", fontsize=12)
     ax.plot([0.4, 5.5], [0, 0], color="0.25", linewidth=1)
     ax.text(-0.15, 0, "$x_t, h_{t-1}$", ha="center", va="center", fontsize=12)
+    return ax
+
+
+def encoder_decoder(heads: int = 4, ax: Axes | None = None) -> Axes:
+    """The pre-norm Transformer: two residual streams, upright, and beside each the sublayers that read and add."""
+    ax = new_axes(ax, figsize=(8.4, 7.4))
+    ax.set(xlim=(-1.3, 9.3), ylim=(-1.75, 8.75))
+    ax.axis("off")
+    grey, orange = "0.35", COLOURS[1]
+
+    def arrow(*points, colour=grey, width=1.2):
+        """Along the points, with a head at the last one."""
+        for start, end in itertools.pairwise(points[:-1]):
+            ax.plot(*zip(start, end, strict=True), color=colour, linewidth=width, solid_capstyle="round")
+        look = {"arrowstyle": "-|>", "color": colour, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", points[-1], points[-2], arrowprops=look)
+
+    def box(x, y, said, fill, width=2.2, height=0.46):
+        corner = (x - width / 2, y - height / 2)
+        ax.add_patch(FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=0.08", fc=fill, ec="0.45"))
+        ax.text(x, y, said, ha="center", va="center", fontsize=8.5)
+
+    def sublayer(x, side, y, said):
+        """Read the stream at y, normalise, compute, add at y + 0.95; `side` is 1 to the right, -1 to the left."""
+        middle, edge = x + side * 1.85, x + side * 0.75
+        arrow((x, y), (middle - side * 0.55, y))
+        box(middle, y, "LayerNorm", "#FFF7CC", 1.1, 0.36)
+        arrow((middle, y + 0.18), (middle, y + 0.62))
+        attends = "attention" in said
+        box(middle, y + 0.95, said + ("\n" if attends else ""), "#FCE5CD" if attends else "#DCEBF7", 2.2, 0.66)
+        for head in range(heads if attends else 0):
+            left = middle - 0.21 * heads + 0.42 * head + 0.03
+            ax.add_patch(plt.Rectangle((left, y + 0.69), 0.36, 0.2, fc="white", ec="0.6", linewidth=0.8))
+        arrow((edge, y + 0.95), (x + side * 0.17, y + 0.95))
+        ax.add_patch(plt.Circle((x, y + 0.95), 0.17, fc="white", ec=orange, zorder=3))
+        ax.text(x, y + 0.95, "+", ha="center", va="center", fontsize=12, zorder=4)
+
+    columns = ((0, 1, "source", 2, "encoder"), (8, -1, "target", 3, "decoder"))
+    for x, side, text, parts, name in columns:
+        top = 1.0 + 1.7 * parts
+        arrow((x, -1.2), (x, -0.75))
+        ax.text(x, -1.4, f"{text} ids\n[batch, {text} length]", ha="center", va="center", fontsize=8.5)
+        box(x, -0.5, "embedding + positions", "#DDEFE6")
+        arrow((x, -0.27), (x, top + 0.42), colour=orange, width=3)
+        ax.text(x - side * 0.72, 0.3 + top / 2, f"residual stream [batch, {text} length, hidden]", rotation=90 * side,
+                ha="center", va="center", fontsize=8, color=orange)  # fmt: skip
+        box(x, top + 0.65, "LayerNorm", "#FFF7CC", 1.1, 0.36)
+        ends = sorted((x - side * 0.45, x + side * 3.1))
+        frame = (ends[0], 0.55), ends[1] - ends[0], top - 0.5
+        ax.add_patch(FancyBboxPatch(*frame, "round,pad=0,rounding_size=0.12", fc="none", ec="0.6", ls="--"))
+        ax.text(x + side * 3.0, 0.68, f"one of N {name} layers", fontsize=8, color="0.35",
+                ha="right" if side > 0 else "left", va="bottom")  # fmt: skip
+    for y, said in ((1.3, "self-attention"), (3.0, "feed-forward")):
+        sublayer(0, 1, y, said)
+    for y, said in ((1.3, "causal self-attention"), (3.0, "cross-attention"), (4.7, "feed-forward")):
+        sublayer(8, -1, y, said)
+    arrow((0, 5.23), (0, 5.75))
+    box(0, 6.0, "memory", "#DDEFE6", 1.3)
+    ax.text(-0.65, 6.45, "[batch, source length, hidden]", fontsize=8, ha="left", va="center", color=orange)
+    arrow((0.65, 6.0), (4.1, 6.0), (4.1, 3.95), (5.05, 3.95), colour=COLOURS[0], width=1.8)
+    ax.text(3.95, 5.2, "keys, values", rotation=90, fontsize=8, ha="center", va="center", color=COLOURS[0])
+    ax.text(6.25, 3.45, "queries", fontsize=8, ha="left", va="center", color=COLOURS[0])
+    ax.text(
+        1.85,
+        1.72,
+        f"{heads} heads, each of hidden / {heads} numbers",
+        fontsize=7,
+        ha="center",
+        va="center",
+        color="0.35",
+    )
+    arrow((8, 6.93), (8, 7.3))
+    box(8, 7.55, "× embedding matrix", "#DDEFE6")
+    arrow((8, 7.78), (8, 8.2))
+    ax.text(8, 8.45, "logits [batch, target length, vocabulary]", ha="center", va="center", fontsize=8.5)
+    return ax
+
+
+def matrices(
+    parts: Sequence[str | tuple[str, np.ndarray, Sequence[str], Sequence[str]]], ax: Axes | None = None
+) -> Axes:
+    """A computation with small matrices, their numbers in their cells.
+
+    Args:
+        parts: from left to right, either what stands between two matrices ("·", "="), or (title, numbers
+            [rows, columns], names of the rows, names of the columns).
+    """
+    widths = [0.9 if isinstance(part, str) else np.shape(part[1])[1] + 0.3 + 0.13 * max(map(len, part[2] or [""]))
+              for part in parts]  # fmt: skip
+    tallest = max(len(part[1]) for part in parts if not isinstance(part, str))
+    ax = new_axes(ax, figsize=(0.58 * sum(widths), 0.42 * tallest + 0.9))
+    x = 0.0
+    for part, width in zip(parts, widths, strict=True):
+        if isinstance(part, str):
+            ax.text(x + width / 2, tallest / 2, part, ha="center", va="center", fontsize=11)
+            x += width
+            continue
+        title, numbers, rows, columns = part
+        numbers = np.asarray(numbers, dtype=float)
+        height, count = numbers.shape
+        left, low = x + width - count - 0.15, (tallest - height) / 2
+        shades = plt.get_cmap("Blues")(0.55 * np.abs(numbers) / max(np.abs(numbers).max(), 1e-9))
+        for (i, j), number in np.ndenumerate(numbers):
+            corner = (left + j, low + height - 1 - i)
+            ax.add_patch(plt.Rectangle(corner, 1, 1, fc=shades[i, j], ec="0.5", linewidth=0.8))
+            ax.text(
+                corner[0] + 0.5,
+                corner[1] + 0.5,
+                f"{number:.2f}".rstrip("0").rstrip("."),
+                ha="center",
+                va="center",
+                fontsize=9,
+            )
+        for i, name in enumerate(rows):
+            ax.text(left - 0.1, low + height - i - 0.5, name, ha="right", va="center", fontsize=8.5)
+        for j, name in enumerate(columns):
+            ax.text(left + j + 0.5, low + height + 0.12, name, ha="center", va="bottom", fontsize=8.5)
+        ax.text(left + count / 2, low - 0.2, title, ha="center", va="top", fontsize=8.5, color="0.3")
+        x += width
+    ax.set(xlim=(0, x), ylim=(-0.9, tallest + 0.6))
+    ax.axis("off")
+    plain(ax)
     return ax

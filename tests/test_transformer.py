@@ -79,6 +79,25 @@ def test_first_weights_are_as_large_as_those_of_nn_transformer():
             assert weight.std().item() == pytest.approx(expected[name].std().item(), rel=0.02), name
 
 
+@pytest.mark.proof("06", "encoder–decoder of ten-line layers", "the package's Transformer", "padded, same weights")
+def test_the_translator_of_ten_line_layers_is_the_package_s():
+    found = definitions("06", "EncoderLayer", "DecoderLayer", "Translator", "NAMES", "as_general")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_heads": 4, "num_layers": 3, "inner_size": 24}
+    ours = found.Translator(20, **sizes).double()
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    theirs = found.as_general(ours, 20, **sizes).double()
+    logits = [model(**batch()) for model in (ours, theirs)]
+    torch.testing.assert_close(*logits, rtol=0, atol=1e-12)
+    for output in logits:
+        output.square().mean().backward()
+    torch.testing.assert_close(
+        ours.embedding.tokens.weight.grad, theirs.embedding.tokens.weight.grad, rtol=0, atol=1e-12
+    )
+
+
 @pytest.mark.proof("06", "LayerNorm and its gradient", "F.layer_norm, autograd", "random inputs")
 def test_layer_norm_by_hand_equals_pytorch_s_and_so_does_its_gradient():
     found = definitions("06", "layer_norm", "layer_norm_slopes")
@@ -255,18 +274,15 @@ def test_cross_attention_weights_come_from_every_layer_sum_to_one_and_spare_the_
 
 
 def test_a_residual_normalises_before_or_after():
-    x, change = torch.randn(2, 3, 8) * 5, torch.randn(2, 3, 8)
-    pre, post = Residual(8, norm_first=True), Residual(8, norm_first=False)
-    torch.testing.assert_close(pre.before(x), F.layer_norm(x, (8,)))
-    torch.testing.assert_close(pre.after(x, change), x + change)
-    assert post.before(x) is x
-    torch.testing.assert_close(post.after(x, change), F.layer_norm(x + change, (8,)))
+    x, pre, post = torch.randn(2, 3, 8) * 5, Residual(8, norm_first=True), Residual(8, norm_first=False)
+    torch.testing.assert_close(pre(x, torch.tanh), x + torch.tanh(F.layer_norm(x, (8,))))
+    torch.testing.assert_close(post(x, torch.tanh), F.layer_norm(x + torch.tanh(x), (8,)))
 
 
-def test_dropout_falls_on_what_is_added_and_never_on_the_road():
+def test_dropout_falls_on_what_is_added_and_never_on_the_stream():
     torch.manual_seed(0)
     residual = Residual(100, dropout=0.5, norm_first=True).train()
-    change = residual.after(torch.ones(50, 100), torch.ones(50, 100)) - 1
+    change = residual(torch.ones(50, 100), torch.ones_like) - 1
     assert set(change.unique().tolist()) == {0.0, 2.0} and 0.45 < (change == 0).float().mean() < 0.55
 
 

@@ -2,6 +2,58 @@
 
 from operator import ne
 
+import torch
+
+from lmtutor.exercises.transformer import DECODER_MISTAKES, decoder_layer
+
+
+def decoder_with(**wrong):
+    """The right layer with one of the mistakes that the check knows."""
+    return lambda x, memory, parts, num_heads: decoder_layer(x, memory, parts, num_heads, **wrong)
+
+
+def attended(queries, looked_at, parts, number, num_heads, causal):
+    q, k, v = (
+        getattr(parts, f"{name}{number}")(vectors).unflatten(-1, (num_heads, -1)).transpose(1, 2)
+        for name, vectors in (("query", queries), ("key", looked_at), ("value", looked_at))
+    )
+    found = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    return getattr(parts, f"output{number}")(found.transpose(1, 2).flatten(2))
+
+
+def self_attention(x, memory, parts, num_heads):
+    h = parts.norm1(x)
+    return attended(h, h, parts, 1, num_heads, True)
+
+
+def cross_attention(x, memory, parts, num_heads):
+    return attended(parts.norm2(x), memory, parts, 2, num_heads, False)
+
+
+def feed_forward(x, memory, parts, num_heads):
+    return parts.outer(parts.inner(parts.norm3(x)).relu())
+
+
+def decoder_of(*sublayers):
+    """These sublayers in this order."""
+
+    def layer(x, memory, parts, num_heads):
+        for sublayer in sublayers:
+            x = x + sublayer(x, memory, parts, num_heads)
+        return x
+
+    return layer
+
+
+def mask_with(mask):
+    """A decoder's mask made of where tokens are and where no key is later than the query."""
+
+    def decoder_mask(attention_mask):
+        time = attention_mask.shape[1]
+        return mask(attention_mask.bool(), torch.ones(time, time, dtype=torch.bool).tril())
+
+    return decoder_mask
+
 
 def rms_with(size=lambda x: (x.square().mean(-1, keepdim=True) + 1e-6).sqrt(), gained=True, centred=False):
     def rms_norm(x, gain, eps=1e-6):
@@ -85,23 +137,40 @@ WRONG = {
         "the mean of the absolute values": rms_of(mean=lambda x: x.abs().mean(-1, keepdim=True) ** 2),
         "the variance": rms_of(mean=lambda x: x.var(-1, correction=0, keepdim=True)),
     },
-    "transformer.around": {
-        "always before": lambda h, part, norm, first: h + part(norm(h)),
-        "always after": lambda h, part, norm, first: norm(h + part(h)),
-        "exchanged": lambda h, part, norm, first: norm(h + part(h)) if first else h + part(norm(h)),
-        "road normalised": lambda h, part, norm, first: norm(h) + part(norm(h)) if first else norm(h + part(h)),
-        "no residual": lambda h, part, norm, first: part(norm(h)) if first else norm(part(h)),
-        "norm of the part": lambda h, part, norm, first: h + part(norm(h)) if first else h + norm(part(h)),
-        "normalised on both sides": lambda h, part, norm, first: (
-            norm(h + part(norm(h))) if first else norm(h + part(h))
+    "transformer.decoder_layer": {
+        **{
+            ", ".join(f"{name} {value}" for name, value in wrong.items()): decoder_with(**wrong)
+            for wrong, _ in DECODER_MISTAKES
+        },
+        "the memory alone": lambda x, memory, parts, heads: decoder_layer(memory, memory, parts, heads),
+        "target and memory exchanged": lambda x, memory, parts, heads: decoder_layer(memory, x, parts, heads),
+        "no cross-attention": decoder_of(self_attention, feed_forward),
+        "cross-attention first": decoder_of(cross_attention, self_attention, feed_forward),
+        "no feed-forward network": decoder_of(self_attention, cross_attention),
+        "the feed-forward network alone": decoder_of(feed_forward),
+        "one head": lambda x, memory, parts, heads: decoder_layer(x, memory, parts, 1),
+        "a last norm": lambda x, memory, parts, heads: parts.norm3(decoder_layer(x, memory, parts, heads)),
+        "the sum of the sublayers": lambda x, memory, parts, heads: decoder_layer(x, memory, parts, heads) - x,
+        "nothing": lambda x, memory, parts, heads: x,
+    },
+    "transformer.decoder_mask": {
+        "the queries hidden": mask_with(lambda keep, now: keep[:, None, :, None] & now),
+        "no causal mask": mask_with(lambda keep, now: keep[:, None, None, :].expand(-1, 1, len(now), -1)),
+        "no padding mask": mask_with(lambda keep, now: now.expand(len(keep), 1, -1, -1)),
+        "turned round": mask_with(lambda keep, now: keep[:, None, None, :] & now.T),
+        "not itself": mask_with(lambda keep, now: keep[:, None, None, :] & now.tril(-1)),
+        "what is hidden": mask_with(lambda keep, now: ~(keep[:, None, None, :] & now)),
+        "or": mask_with(lambda keep, now: keep[:, None, None, :] | now),
+        "padding's rows, too": mask_with(lambda keep, now: keep[:, None, None, :] & keep[:, None, :, None] & now),
+        "no axis for the heads": mask_with(lambda keep, now: keep[:, None, :] & now),
+        "the axes of heads and batch exchanged": mask_with(
+            lambda keep, now: (keep[:, None, None, :] & now).transpose(0, 1)
         ),
-        "the part twice": lambda h, part, norm, first: h + part(part(norm(h))) if first else norm(h + part(part(h))),
-        "the norm's residual": lambda h, part, norm, first: h + part(norm(h)) if first else h + norm(h + part(h)),
-        "the norm alone": lambda h, part, norm, first: h + norm(h) if first else norm(h),
-        "part and norm exchanged": lambda h, part, norm, first: h + norm(part(h)) if first else part(h + norm(h)),
-        "subtracted": lambda h, part, norm, first: h - part(norm(h)) if first else norm(h - part(h)),
-        "normalised road of post-norm": lambda h, part, norm, first: (
-            h + part(norm(h)) if first else norm(h) + norm(part(h))
+        "minus infinity": mask_with(
+            lambda keep, now: torch.zeros(1).masked_fill(~(keep[:, None, None, :] & now), -torch.inf)
+        ),
+        "the first row's padding for all": mask_with(
+            lambda keep, now: keep[:1, None, None, :].expand(len(keep), 1, 1, -1) & now
         ),
     },
     "transformer.leaks": {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
+from torch.nn import functional as F
 
 from lmtutor.exercises.examine import Exercise, compare, same
 
@@ -58,32 +61,138 @@ def _failure_rms_norm(arguments, error):
     return "Did the mean lose its axis? keepdim=True keeps it." if "must match the size" in str(error) else ""
 
 
-def around(h, part, norm, norm_first):
-    """h + part(norm(h)) or norm(h + part(h))."""
-    return h + part(norm(h)) if norm_first else norm(h + part(h))
+class Parts:
+    """What the sublayers of a decoder layer are made of: functions of vectors."""
+
+    def __init__(self, hidden_size: int, seed: int):
+        generator = torch.Generator().manual_seed(seed)
+
+        def drawn(*shape):
+            return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+        self._size, names = hidden_size, ("query", "key", "value", "output")
+        sizes = {f"{name}{number}": (hidden_size, hidden_size) for number in (1, 2) for name in names}
+        sizes |= {"inner": (2 * hidden_size, hidden_size), "outer": (hidden_size, 2 * hidden_size)}
+        for name, (outputs, inputs) in sizes.items():
+            weight, bias = drawn(outputs, inputs) / inputs**0.5, 0.3 * drawn(outputs)
+            setattr(self, name, partial(F.linear, weight=weight, bias=bias))
+        for number in (1, 2, 3):
+            gain, bias = 1 + 0.3 * drawn(hidden_size), 0.3 * drawn(hidden_size)
+            norm = partial(F.layer_norm, normalized_shape=(hidden_size,), weight=gain, bias=bias)
+            setattr(self, f"norm{number}", norm)
+
+    def __repr__(self) -> str:
+        return f"<parts of a layer, hidden size {self._size}>"
 
 
-def _twice(x):
-    """Twice a number."""
-    return 2 * x
+def decoder_layer(
+    x,
+    memory,
+    parts,
+    num_heads,
+    *,
+    causal=True,
+    across="memory",
+    after=False,
+    residual=True,
+    scale="head",
+    bend=True,
+    mixed=False,
+) -> torch.Tensor:
+    """A pre-norm decoder layer; the options are mistakes."""
+
+    def attend(queries, looked_at, number, hide_later):
+        maps = (
+            (parts.__dict__[f"query{number}"], queries),
+            *((parts.__dict__[f"{n}{number}"], looked_at) for n in ("key", "value")),
+        )
+        shape = (-1, num_heads) if mixed else (num_heads, -1)
+        q, k, v = (linear(vectors).unflatten(-1, shape) for linear, vectors in maps)
+        q, k, v = (t.movedim(-1 if mixed else -2, 1) for t in (q, k, v))  # [batch, heads, time, size]
+        size = {"head": q.shape[-1], "hidden": x.shape[-1], "none": 1}[scale]
+        scores = q @ k.transpose(-2, -1) / size**0.5
+        if hide_later:
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), -torch.inf)
+        context = (scores.softmax(-1) @ v).movedim(1, -1 if mixed else -2).flatten(2)
+        return parts.__dict__[f"output{number}"](context)
+
+    def feed_forward(h):
+        inner = parts.inner(h)
+        return parts.outer(inner.relu() if bend else inner)
+
+    def across_the_texts(h):
+        return attend(h, h if across == "itself" else parts.norm2(memory) if across == "normed" else memory, 2, False)
+
+    sublayers = (lambda h: attend(h, h, 1, causal), across_the_texts, feed_forward)
+    for sublayer, norm in zip(sublayers, (parts.norm1, parts.norm2, parts.norm3), strict=True):
+        x = norm(x + sublayer(x)) if after else residual * x + sublayer(norm(x))
+    return x
 
 
-def _square(x):
-    """The square of a number."""
-    return x * x
+DECODER_MISTAKES = (
+    ({"causal": False}, "A target token sees later ones: hide them in the self-attention before the softmax."),
+    ({"across": "itself"}, "The cross-attention takes its keys and values from the memory, not from the target."),
+    ({"across": "normed"}, "The memory was normalised by the encoder's last norm: only the queries go through norm2."),
+    ({"residual": False}, "The residual connections are missing: each sublayer's output is added to x."),
+    ({"after": True}, "That is post-norm. Here the norm stands before each sublayer: x + sublayer(norm(x))."),
+    ({"scale": "hidden"}, "The scores are divided by the root of a head's size, not of the hidden size."),
+    ({"scale": "none"}, "The scores are not divided by the root of the head's size."),
+    ({"bend": False}, "The ReLU between inner and outer is missing."),
+    ({"mixed": True}, "Each head owns neighbouring numbers: the first head the first hidden / num_heads of them."),
+)
 
 
-def _remark_around(arguments, expected, got):
-    h, part, norm, norm_first = arguments
-    where = "before" if norm_first else "after"
-    if same(norm(h) + part(norm(h)), got, 1e-6):
-        return "The road is normalised, too: add to h itself."
-    if same(part(norm(h)) if norm_first else norm(part(h)), got, 1e-6):
-        return "The residual connection is missing: what the part says is added to h."
-    if same(around(h, part, norm, not norm_first), got, 1e-6):
-        return f"Here the norm should stand {where} the part."
-    if same(h + norm(part(h)), got, 1e-6):
-        return "The norm of post-norm takes the sum, not the part alone."
+def _remark_decoder_layer(arguments, expected, got):
+    for mistake, remark in DECODER_MISTAKES:
+        if same(decoder_layer(*arguments, **mistake), got, 1e-6):
+            return remark
+    x, memory, *_ = arguments
+    if tuple(got.shape) == tuple(memory.shape) != tuple(x.shape):
+        return "One vector for each target token is wanted: queries come from x."
+    return ""
+
+
+def _decoder_case(hidden_size, num_heads, batch, target, source, seed):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = ((batch, target, hidden_size), (batch, source, hidden_size))
+    x, memory = (torch.randn(*shape, dtype=torch.float64, generator=generator).mul(10).round() / 10 for shape in shapes)
+    return x, memory, Parts(hidden_size, seed), num_heads
+
+
+def decoder_mask(attention_mask) -> torch.Tensor:
+    """True where a token may look: at no padding, and at no later token."""
+    time = attention_mask.shape[1]
+    return attention_mask.bool()[:, None, None, :] & torch.ones(time, time, dtype=torch.bool).tril()
+
+
+def _remark_decoder_mask(arguments, expected, got):
+    keep, time = arguments[0].bool(), arguments[0].shape[1]
+    now = torch.ones(time, time, dtype=torch.bool).tril()
+    known = (
+        (
+            keep[:, None, :, None] & now,
+            "Still the queries are hidden. Which axis holds the keys, those that are looked at?",
+        ),
+        (
+            keep[:, None, None, :] & now.T,
+            "The triangle is turned round: a token may look at itself and at earlier ones.",
+        ),
+        (keep[:, None, None, :] & now.tril(-1), "A token may look at itself, too."),
+        ((keep[:, None, None, :] & now).logical_not(), "True means may look; yours is True where it may not."),
+        (now.expand_as(expected), "Padding may still be looked at."),
+        (keep[:, None, None, :].expand_as(expected), "Later tokens may still be looked at."),
+        (keep[:, None, None, :] | now, "Both must allow it: use &, not |."),
+        (
+            keep[:, None, None, :] & keep[:, None, :, None] & now,
+            "Leave the rows of the padding as they are: a query "
+            "that may look nowhere is a special case that nobody needs.",
+        ),
+    )
+    for wrong, remark in known:
+        if tuple(got.shape) == tuple(wrong.shape) and bool((torch.as_tensor(got).bool() == wrong).all()):
+            return remark
+    if tuple(got.shape) != tuple(expected.shape):
+        return "The shape is [batch, 1, queries, keys], with an axis of size 1 for the heads."
     return ""
 
 
@@ -218,17 +327,35 @@ EXERCISES = {
             failure=_failure_rms_norm,
         ),
     ),
-    "around": Exercise(
-        "Before: normalise what goes into the part. After: normalise the sum.",
+    "decoder_layer": Exercise(
+        "Three lines of x = x + ...; write one function for both attentions, which takes queries from one text and "
+        "keys and values from another. .unflatten(-1, (num_heads, -1)).transpose(1, 2) makes the heads.",
         compare(
-            around,
+            decoder_layer,
             [
-                (3.0, _twice, _square, True),
-                (3.0, _twice, _square, False),
-                (-2.0, _square, _twice, True),
-                (-2.0, _square, _twice, False),
+                _decoder_case(3, 1, 1, 1, 1, 0),
+                _decoder_case(3, 1, 1, 2, 1, 1),
+                _decoder_case(3, 1, 1, 1, 2, 2),
+                _decoder_case(4, 2, 1, 1, 2, 3),
+                _decoder_case(4, 2, 2, 3, 2, 4),
+                _decoder_case(6, 3, 2, 2, 4, 5),
             ],
-            remark=_remark_around,
+            remark=_remark_decoder_layer,
+        ),
+    ),
+    "decoder_mask": Exercise(
+        "A mask has the axes [batch, heads, queries, keys]. Padding must not be looked at: is it a query, or a key?",
+        compare(
+            decoder_mask,
+            [
+                (torch.tensor([[1, 1]]),),
+                (torch.tensor([[0, 1]]),),
+                (torch.tensor([[1, 0]]),),
+                (torch.tensor([[1, 1, 1], [1, 1, 0]]),),
+                (torch.tensor([[0, 1, 1]]),),
+                (torch.tensor([[1], [1]]),),
+            ],
+            remark=_remark_decoder_mask,
         ),
     ),
     "leaks": Exercise(

@@ -19,26 +19,23 @@ from lmtutor.runtime import CourseError
 
 
 class Residual(nn.Module):
-    """What stands around each part of a layer: its output is added to its input, normalised before or after.
+    """A sublayer inside its residual connection: what it says is added to what came, with a norm before or after.
 
     Args:
         hidden_size: size of the vectors.
         dropout: share of what is added that is set to 0 in training.
-        norm_first: normalise what goes into the part (pre-norm), or the sum (post-norm, as in the paper).
+        norm_first: normalise what goes into the sublayer (pre-norm), or the sum (post-norm, as in the paper).
     """
 
     def __init__(self, hidden_size: int, dropout: float = 0.0, norm_first: bool = True):
         super().__init__()
         self.norm, self.dropout, self.norm_first = nn.LayerNorm(hidden_size), nn.Dropout(dropout), norm_first
 
-    def before(self, hidden: torch.Tensor) -> torch.Tensor:
-        """What goes into the part: [..., hidden] -> the same shape."""
-        return self.norm(hidden) if self.norm_first else hidden
-
-    def after(self, hidden: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
-        """What leaves: the vectors that came, and what the part adds to them: [..., hidden] -> the same shape."""
-        total = hidden + self.dropout(change)
-        return total if self.norm_first else self.norm(total)
+    def forward(self, hidden: torch.Tensor, sublayer: Callable) -> torch.Tensor:
+        """Vectors [..., hidden] and a function of such vectors -> the same shape."""
+        if self.norm_first:
+            return hidden + self.dropout(sublayer(self.norm(hidden)))
+        return self.norm(hidden + self.dropout(sublayer(hidden)))
 
 
 class FeedForward(nn.Module):
@@ -123,13 +120,21 @@ class Layer(nn.Module):
             [batch, time, hidden], and the weights of the cross-attention [batch, heads, time, keys] or None.
         """
         first, *across, last = self.residuals  # `across` is empty without cross-attention
-        x = first.before(hidden)
-        own = x if past is None else past.extend(self.attention.keys_and_values(x, past.length))
-        hidden, weights = first.after(hidden, self.attention(x, own, mask=mask, causal=causal)[0]), None
-        for part in across:
-            x, weights = self.cross_attention(part.before(hidden), memory, mask=memory_mask, need_weights=need_weights)
-            hidden = part.after(hidden, x)
-        return last.after(hidden, self.feed_forward(last.before(hidden))), weights
+        weights = None
+
+        def attend(x):
+            own = x if past is None else past.extend(self.attention.keys_and_values(x, past.length))
+            return self.attention(x, own, mask=mask, causal=causal)[0]
+
+        def look_across(x):
+            nonlocal weights
+            x, weights = self.cross_attention(x, memory, mask=memory_mask, need_weights=need_weights)
+            return x
+
+        hidden = first(hidden, attend)
+        for residual in across:
+            hidden = residual(hidden, look_across)
+        return last(hidden, self.feed_forward), weights
 
 
 class Stack(nn.Module):

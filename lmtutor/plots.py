@@ -553,15 +553,7 @@ def encoder_decoder(heads: int = 4, ax: Axes | None = None) -> Axes:
     arrow((0.65, 6.0), (4.1, 6.0), (4.1, 3.95), (5.05, 3.95), colour=COLOURS[0], width=1.8)
     ax.text(3.95, 5.2, "keys, values", rotation=90, fontsize=8, ha="center", va="center", color=COLOURS[0])
     ax.text(6.25, 3.45, "queries", fontsize=8, ha="left", va="center", color=COLOURS[0])
-    ax.text(
-        1.85,
-        1.72,
-        f"{heads} heads, each of hidden / {heads} numbers",
-        fontsize=7,
-        ha="center",
-        va="center",
-        color="0.35",
-    )
+    ax.text(3.2, 2.25, f"{heads} heads, each\nof hidden / {heads}\nnumbers", fontsize=8, va="center", color="0.35")
     arrow((8, 6.93), (8, 7.3))
     box(8, 7.55, "× embedding matrix", "#DDEFE6")
     arrow((8, 7.78), (8, 8.2))

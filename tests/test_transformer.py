@@ -81,14 +81,15 @@ def test_first_weights_are_as_large_as_those_of_nn_transformer():
 
 @pytest.mark.proof("06", "encoder–decoder of ten-line layers", "the package's Transformer", "padded, same weights")
 def test_the_translator_of_ten_line_layers_is_the_package_s():
-    found = definitions("06", "EncoderLayer", "DecoderLayer", "Translator", "NAMES", "as_general")
+    found = definitions("06", "EncoderLayer", "DecoderLayer", "ScaledEmbedding", "Translator", "NAMES", "as_general")
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_heads": 4, "num_layers": 3, "inner_size": 24}
-    ours = found.Translator(20, **sizes).double()
+    ours = found.Translator(20, **sizes)
     with torch.no_grad():
         for parameter in ours.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     theirs = found.as_general(ours, 20, **sizes).double()
+    ours = ours.double()
     logits = [model(**batch()) for model in (ours, theirs)]
     torch.testing.assert_close(*logits, rtol=0, atol=1e-12)
     for output in logits:

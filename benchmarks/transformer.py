@@ -44,7 +44,7 @@ UNTIED = "drawn as one; logits from a matrix of their own"
 DEEP = {"hidden_size": 32, "num_heads": 4, "num_layers": 8, "inner_size": 64, "dropout": 0.0}
 DEEP_EPOCHS, DEEP_RATE = 3, 4e-3
 NORMS = {"before": {}, "after": {"norm_first": False}, "nowhere": {"without": "normalisation"}}
-DEPTH = (("before", True), ("before", False), ("after", True), ("after", False), ("nowhere", True))  # and warm-up
+DEPTH = (("before", True), ("after", False), ("after", True), ("before", False), ("nowhere", True))  # and warm-up
 SWAPPED = (("small", "klein"), ("strange", "seltsam"))  # adjectives that go with people and with things
 
 
@@ -357,8 +357,8 @@ def depth() -> None:
                 model = train(examples, vocabulary, DEEP_EPOCHS, seed, **options, **NORMS[where])
                 losses.append(loss_on(model, short["test"], vocabulary))
             rows.append({"norm": where, "warm-up": "yes" if warm_up else "no", "test loss": band(losses, 2)})
-            print(rows[-1], flush=True)
-    keep("depth", rows, "Test loss, nats a word", watch.seconds, DEEP_EPOCHS, DEEP)
+            print(rows[-1], losses, flush=True)
+            keep("depth", rows, "Test loss, nats a word", watch.seconds, DEEP_EPOCHS, DEEP)
 
 
 if __name__ == "__main__":

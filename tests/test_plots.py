@@ -249,3 +249,19 @@ def test_the_tree_of_a_beam_search_shows_every_continuation_and_what_is_kept():
     assert frames["end   0.450"] == frames["end   0.360"] == frames["finished"]
     assert frames["a   0.030"] == frames["dropped"]
     plt.close(ax.figure)
+
+
+def test_the_drawn_transformer_names_its_parts_and_has_as_many_heads_as_asked_for():
+    ax = plots.encoder_decoder(heads=3)
+    said = [text.get_text().strip() for text in ax.texts]
+    for part, times in {"+": 5, "LayerNorm": 7, "feed-forward": 2, "cross-attention": 1, "memory": 1}.items():
+        assert said.count(part) == times, part
+    assert "residual stream [batch, source length, hidden]" in said
+    heads = [patch for patch in ax.patches if isinstance(patch, plt.Rectangle) and patch.get_width() < 0.5]
+    assert len(heads) == 3 * 3  # of three attentions
+
+
+def test_drawn_matrices_show_their_numbers_names_and_what_stands_between():
+    ax = plots.matrices([("A", [[1.5, -0.25]], ["row"], ["x", "y"]), "·", ("B", [[2], [3]], [], ["$5"])])
+    assert {"1.5", "-0.25", "2", "3", "A", "B", "row", "x", "y", "·", "$5"} == {t.get_text() for t in ax.texts}
+    assert len(ax.patches) == 4

@@ -1,16 +1,21 @@
 """Attention on long texts: what it costs, and which positions still work there.
 
 python benchmarks/attention.py cost        time and memory over length, each length in a process of its own
+python benchmarks/attention.py places      which positions find the letter one place back, and three: chapter 05's task
 python benchmarks/attention.py positions   trained on short stretches of the Python reference, tested on long ones
 """
 
 import argparse
+import copy
 import math
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from measure import band, comparison, ratios
@@ -23,6 +28,7 @@ from lmtutor.models import attention, positions
 from lmtutor.models.attention import MultiHeadAttention
 from lmtutor.runtime import Stopwatch, seed_everything
 
+ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = (512, 1024, 2048, 4096)
 HEADS, SIZE, REPETITIONS, TURNS = 4, 32, 5, 3
 KINDS = {
@@ -30,9 +36,11 @@ KINDS = {
     "scaled_dot_product_attention": F.scaled_dot_product_attention,
 }
 SCHEMES = ("none", "learned", "sinusoidal", "rotary", "ALiBi")
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 TRAINED, TESTED = 64, (64, 128, 256, 512)  # characters of a row
 HIDDEN, LAYERS, BATCH, STEPS, RATE = 128, 2, 16, 500, 3e-3
+MORE = 50  # steps on the longest rows, to get used to positions that are squeezed
+SHORT, PARTS, BACKS = 32, (32, 64, 96, 128), (1, 3)  # letters of a text in training; the ends of the parts in the test
 
 
 def measure(kind: str, length: int) -> None:
@@ -83,6 +91,49 @@ def cost() -> None:
     print(results.markdown("attention_cost"))
 
 
+# --- positions: one place back, and three ---------------------------------------------------------------------------
+
+
+def places() -> None:
+    """Train chapter 05's layer, built there, on its task with several seeds."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from notebook_code import definitions
+
+    cfg = lm.setup("05")
+    built = definitions("05", "frequencies", "rotate_at", "PlaceLayer", "train_layer", "right_by_place")
+    built.train_layer.__globals__["cfg"] = cfg
+    rows = []
+    with Stopwatch() as watch:
+        for back in BACKS:
+            for scheme, layers in [*((scheme, 1) for scheme in SCHEMES), ("none", 2)]:
+                found = {end: [] for end in PARTS}
+                for seed in SEEDS:
+                    model = built.train_layer(scheme, back, seed=seed, layers=layers)
+                    share = built.right_by_place(model, back)  # from place `back` on
+                    for start, end in zip((back, *PARTS), PARTS, strict=False):
+                        found[end].append(float(share[start - back : end - back].mean()))
+                rows.append(
+                    {"letters back": back, "positions": scheme if layers == 1 else f"{scheme}, {layers} layers"}
+                    | {f"places {end - SHORT} to {end - 1}": band(values, digits=2) for end, values in found.items()}
+                )
+                print(rows[-1], flush=True)
+    results.record(
+        "attention_places",
+        rows,
+        about="Share of right answers to *which letter stood so many places ago*, by place in texts of "
+        f"{PARTS[-1]} letters drawn at random out of 12 (chance: 0.08); one layer of causal attention (or two), "
+        f"4 heads, vectors of 32 numbers, trained on texts of {SHORT} letters for {cfg.place_steps} steps of 32 texts, "
+        f"Adam, learning rate 5e-3; seeds {', '.join(map(str, SEEDS))}.",
+        command="python benchmarks/attention.py places",
+        packages=("torch",),
+        seeds=list(SEEDS),
+        seconds=round(watch.seconds),
+    )
+
+
+# --- positions on a text ----------------------------------------------------------------------------------------------
+
+
 class Model(nn.Module):
     """Layers of causal attention with one way to say where a character stands: ids [batch, time] -> logits."""
 
@@ -102,7 +153,7 @@ class Model(nn.Module):
             hidden = hidden + positions.sinusoids(n, HIDDEN)
         bias = positions.alibi(HEADS, n) if self.scheme == "ALiBi" else None
         for layer in self.layers:
-            hidden = hidden + layer(hidden, causal=True, bias=bias)[0]
+            hidden = hidden + layer(hidden, causal=True, position_bias=bias)[0]
         return self.output(hidden)
 
 
@@ -112,16 +163,31 @@ def loss(model: nn.Module, rows: torch.Tensor) -> tuple[torch.Tensor, int]:
     return F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten()), rows[:, 1:].numel()
 
 
+@contextmanager
+def squeezed(factor: float) -> Iterator[None]:
+    """Inside, rotary positions are divided by a factor: linear interpolation (Chen et al., 2023)."""
+    whole = positions.frequencies
+    positions.frequencies = lambda *given: whole(*given) / factor
+    try:
+        yield
+    finally:
+        positions.frequencies = whole
+
+
 def train(scheme: str, ids: torch.Tensor, size: int, seed: int) -> Model:
     """A model trained on stretches of TRAINED characters, drawn at random."""
     seed_everything(seed)
-    model = Model(scheme, size)
+    return fitted(Model(scheme, size), ids, TRAINED, STEPS, seed)
+
+
+def fitted(model: Model, ids: torch.Tensor, length: int, steps: int, seed: int) -> Model:
+    """The model after so many steps, each on as many characters as a batch of rows of TRAINED has."""
     training.fit(
         model,
-        ids.unfold(0, TRAINED + 1, 1),  # [places, TRAINED + 1], without a copy
+        ids.unfold(0, length + 1, 1),  # [places, length + 1], without a copy
         loss=loss,
-        steps=STEPS,
-        batch_size=BATCH,
+        steps=steps,
+        batch_size=BATCH * TRAINED // length,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=RATE),
         scheduler=lambda opt, steps: torch.optim.lr_scheduler.OneCycleLR(opt, RATE, steps, pct_start=0.1),
         seed=seed,
@@ -138,29 +204,47 @@ def bits(model: Model, ids: torch.Tensor, length: int) -> float:
     return float(sum(mean * count for mean, count in losses) / sum(count for _, count in losses)) / math.log(2)
 
 
+SCALED = ("rotary, divided by 8", f"rotary, {MORE} more steps", f"rotary, divided by 8, {MORE} more steps")
+
+
 def schemes() -> None:
     corpus = lm.load("pydoc")
     joined = {split: "\n".join(corpus[split]["text"]) for split in corpus}
     known = {character: i for i, character in enumerate(sorted(set("".join(joined.values()))))}
     train_ids = torch.tensor([known[character] for character in joined["train"]])
     test_ids = torch.tensor([known[character] for character in joined["test"]])
-    rows = []
+    found = {name: {length: [] for length in TESTED} for name in (*SCHEMES, *SCALED)}
+
+    def note(name: str, model: Model) -> None:
+        for length, values in found[name].items():
+            with squeezed(max(TESTED) / TRAINED if "divided" in name else 1.0):
+                values.append(bits(model, test_ids, length))
+        print(name, {length: round(values[-1], 3) for length, values in found[name].items()}, flush=True)
+
     with Stopwatch() as watch:
         for scheme in SCHEMES:
-            found = {length: [] for length in TESTED}
             for seed in SEEDS:
                 model = train(scheme, train_ids, len(known), seed)
-                for length in TESTED:
-                    found[length].append(bits(model, test_ids, length))
-                print(scheme, seed, {length: round(values[-1], 3) for length, values in found.items()}, flush=True)
-            rows.append({"positions": scheme} | {f"rows of {n}": band(values) for n, values in found.items()})
+                note(scheme, model)
+                if scheme == "rotary":
+                    at_once, more, divided = SCALED
+                    note(at_once, model)
+                    note(more, fitted(copy.deepcopy(model), train_ids, max(TESTED), MORE, seed))
+                    with squeezed(max(TESTED) / TRAINED):
+                        fitted(model, train_ids, max(TESTED), MORE, seed)
+                    note(divided, model)
+    rows = [
+        {"positions": name} | {f"rows of {n}": band(values, digits=2) for n, values in lengths.items()}
+        for name, lengths in found.items()
+    ]
     results.record(
         "attention_positions",
         rows,
         about="Bits a character on the test text of the Python reference (pydoc), read in rows "
         f"of {TESTED[0]} to {TESTED[-1]} characters, by {LAYERS} layers of causal attention with {HEADS} heads and "
         f"vectors of {HIDDEN} numbers, trained on rows of {TRAINED}: {STEPS} steps of {BATCH} rows, learning rate "
-        f"{RATE}; seeds {', '.join(map(str, SEEDS))}; {torch.get_num_threads()} thread(s), other work beside.",
+        f"{RATE}; *more steps* are on rows of {max(TESTED)}, *divided* are all positions; seeds "
+        f"{', '.join(map(str, SEEDS))}; {torch.get_num_threads()} thread(s), other work beside.",
         command="python benchmarks/attention.py positions",
         packages=("torch", "accelerate"),
         seeds=list(SEEDS),
@@ -173,7 +257,7 @@ if __name__ == "__main__":
         measure(sys.argv[2], int(sys.argv[3]))
     else:
         parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("part", nargs="?", default="cost", choices=["cost", "positions"])
+        parser.add_argument("part", nargs="?", default="cost", choices=["cost", "places", "positions"])
         chosen = parser.parse_args().part
         lm.setup("05")
-        schemes() if chosen == "positions" else cost()
+        {"cost": cost, "places": places, "positions": schemes}[chosen]()

@@ -447,6 +447,88 @@ def beam_tree(
     return ax
 
 
+def attention_heads(ax: Axes | None = None) -> Axes:
+    """Multi-head attention with all its shapes: three words, vectors of four numbers, two heads of two."""
+    ax = new_axes(ax, figsize=(8.9, 4.1))
+    ax.set(xlim=(-0.4, 17.6), ylim=(-4.6, 4.2), aspect="equal")
+    ax.axis("off")
+    fills = ("#9CC9E6", "#F4C9A0")  # one colour a head
+    look = {"arrowstyle": "-|>", "color": "0.3", "shrinkA": 0, "shrinkB": 0}
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+
+    def matrix(x, y, columns, colours, name, shape):
+        """Three rows of squares; x, y is the middle of the left side."""
+        for row in range(3):
+            for column in range(columns):
+                place = (x + 0.5 * column, y + 0.25 - 0.5 * row)
+                colour = colours[column * len(colours) // columns]
+                ax.add_patch(plt.Rectangle(place, 0.5, 0.5, facecolor=colour, edgecolor="0.35", linewidth=0.8))
+        ax.text(x + 0.25 * columns, y + 0.9, name, ha="center", va="bottom", fontsize=9.5, zorder=3, bbox=white)
+        ax.text(x + 0.25 * columns, y - 0.88, shape, ha="center", va="top", fontsize=7.5, color="0.3")
+
+    def arrow(start, end, said="", **own):
+        ax.annotate("", end, start, arrowprops=look | own)
+        ax.text((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.12, said, ha="center", va="bottom", fontsize=8.5)
+
+    matrix(0, 0, 4, ["0.9"], "$X$", "[time, hidden]\n3 × 4")
+    for y, name in ((2.9, "Q"), (0, "K"), (-2.9, "V")):
+        arrow((2.1, 0.25 * y / 2.9), (4.3, y), f"$W^{name}$")
+        matrix(4.4, y, 4, fills, f"${name} = XW^{name}$", "[time, hidden]" if name == "V" else "")
+    for y, colour, line, head in ((1.7, fills[0], COLOURS[0], 1), (-1.7, fills[1], COLOURS[1], 2)):
+        arrow((6.5, 2.9 + y / 10), (8.4, y + 0.25), color=line)
+        arrow((6.5, y / 10), (8.4, y - 0.1 * y / 1.7), color=line)
+        arrow(
+            (6.5, -2.9 + y / 10), (10.6, y - 0.1), color=line, linestyle="--", zorder=0
+        )  # the values join after the weights
+        matrix(8.5, y, 3, [colour], f"weights of head {head}", "[time, time]")
+        arrow((10.1, y), (11.2, y), "× V")
+        matrix(11.3, y, 2, [colour], f"head {head}", "[time, hidden / heads]")
+        arrow((12.4, y), (13.4, 0.15 if y > 0 else -0.15), color=line)
+    matrix(13.5, 0, 4, fills, "side by side", "[time, hidden]")
+    arrow((15.6, 0), (16.4, 0), "$W^O$")
+    ax.text(16.5, 0, "output\n[time,\nhidden]", ha="left", va="center", fontsize=8.5)
+    ax.text(9.25, 3.6, r"softmax$(Q_h K_h^\top / \sqrt{2}\,)$", ha="center", fontsize=9, color="0.3")
+    return ax
+
+
+def slow_and_fast_memory(ax: Axes | None = None) -> Axes:
+    """What attention moves between a processor's large slow memory and its small fast one, in two ways."""
+    ax = new_axes(ax, figsize=(8.6, 3.2))
+    ax.set(xlim=(0, 17), ylim=(-0.2, 6))
+    ax.axis("off")
+    ways = {
+        "the table of weights written out": [
+            ("Q, K", 1),
+            ("scores", -1),
+            ("scores", 1),
+            ("weights", -1),
+            ("weights, V", 1),
+        ],
+        "in blocks (FlashAttention)": [
+            ("a block of Q", 1),
+            ("a block\nof K, V", 1),
+            ("the next\nblock", 1),
+            ("...", 1),
+        ],
+    }
+    for left, (title, moves) in zip((0.2, 8.9), ways.items(), strict=True):
+        for y, height, said, colour in (
+            (3.9, 1.1, "fast memory, on the chip: small", "#DDEFE6"),
+            (0.2, 1.1, "slow memory, beside the chip: large", "#FDF1DC"),
+        ):
+            ax.add_patch(plt.Rectangle((left, y), 7.9, height, facecolor=colour, edgecolor="0.4"))
+            ax.text(left + 3.95, y + height / 2, said, ha="center", va="center", fontsize=9)
+        ax.text(left + 3.95, 5.45, title, ha="center", va="center", fontsize=10)
+        for i, (what, up) in enumerate([*moves, ("output", -1)]):
+            x = left + 0.7 + i * 6.6 / len(moves)
+            ends = ((x, 1.35), (x, 3.85))[::up]
+            thick = 2.6 if what in ("scores", "weights", "weights, V") else 1.0
+            look = {"arrowstyle": "-|>", "color": COLOURS[1] if thick > 2 else "0.3", "linewidth": thick}
+            ax.annotate("", ends[1], ends[0], arrowprops=look | {"shrinkA": 0, "shrinkB": 0})
+            ax.text(x + 0.1, 2.6, what, fontsize=7.5, ha="left", va="center", rotation=90)
+    return ax
+
+
 def lstm_cell(ax: Axes | None = None) -> Axes:
     """One step of an LSTM: the cell along the top, gates and candidate below, the hidden state at the right."""
     ax = new_axes(ax, figsize=(7.2, 3.7))

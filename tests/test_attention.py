@@ -269,7 +269,101 @@ def test_the_softmax_s_jacobian_is_autograd_s():
 def test_attention_in_blocks_is_attention(block):
     in_blocks = definitions("05", "attention_in_blocks").attention_in_blocks
     q, k, v = 20 * randn(2, 3, 9, 4), 20 * randn(2, 3, 9, 4, seed=1), randn(2, 3, 9, 5, seed=2)
-    torch.testing.assert_close(in_blocks(q, k, v, block), attention.attention(q, k, v)[0], atol=1e-10, rtol=0)
+    output, log_total = in_blocks(q, k, v, block)
+    torch.testing.assert_close(output, attention.attention(q, k, v)[0], atol=1e-10, rtol=0)
+    expected = (q @ k.transpose(-2, -1) / 2).logsumexp(-1, keepdim=True)
+    torch.testing.assert_close(log_total, expected, atol=1e-10, rtol=0)
+
+
+@pytest.mark.proof("05", "gradients of attention in blocks", "autograd", "random inputs")
+@pytest.mark.parametrize("block", [1, 3, 100])
+def test_the_way_back_in_blocks_is_autograd_s(block):
+    built = definitions("05", "attention_in_blocks", "backward_in_blocks")
+    q, k, v = (randn(2, n, 4, seed=i, requires_grad=True) for i, n in enumerate((7, 9, 9)))
+    factors = randn(2, 7, 4, seed=9)
+    automatic = torch.autograd.grad((attention.attention(q, k, v)[0] * factors).sum(), (q, k, v))
+    q, k, v = (x.detach() for x in (q, k, v))
+    ours = built.backward_in_blocks(q, k, v, *built.attention_in_blocks(q, k, v, block), factors, block)
+    for by_hand, expected in zip(ours, automatic, strict=True):
+        torch.testing.assert_close(by_hand, expected, atol=1e-10, rtol=0)
+
+
+@pytest.mark.proof("05", "numbers that cross the memory's border, by formula", "counted", "two ways", exact=True)
+@pytest.mark.parametrize(("length", "size", "block"), [(64, 8, 16), (96, 16, 32)])
+def test_the_traffic_of_both_ways_is_the_formula_s(length, size, block):
+    built = definitions("05", "attention_in_blocks", "SlowMemory", "written_out", "in_blocks")
+    q, k, v = randn(length, size), randn(length, size, seed=1), randn(length, size, seed=2)
+    table, blocks = built.SlowMemory(), built.SlowMemory()
+    both = built.written_out(q, k, v, table), built.in_blocks(q, k, v, blocks, block)
+    assert torch.allclose(*both, atol=1e-12, rtol=0)
+    assert table.moved == 4 * length * size + 4 * length**2
+    assert blocks.moved == 2 * length * size + 2 * length * size * length // block
+
+
+@pytest.mark.proof("05", "grouped-query attention", "F.scaled_dot_product_attention, enable_gqa", "random vectors")
+@pytest.mark.parametrize("kv_heads", [1, 2, 3, 6])
+def test_shared_keys_and_values_are_pytorch_s(kv_heads):
+    built = definitions("05", "attention", "causal_mask", "GroupedQuery")
+    torch.manual_seed(0)
+    layer, x = built.GroupedQuery(12, 6, kv_heads).double(), randn(2, 5, 12)
+    q, k, v = (p(x).unflatten(-1, (-1, 2)).transpose(1, 2) for p in (layer.query, layer.key, layer.value))
+    heads = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    torch.testing.assert_close(layer(x), layer.output(heads.transpose(1, 2).flatten(2)), atol=1e-12, rtol=0)
+
+
+@pytest.mark.proof("05", "the plain multi-head attention", "the package's", "all masks, same parameters")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_plain_heads_are_the_package_s(kind):
+    torch.manual_seed(0)
+    plain = definitions("05", "attention", "PlainMultiHead").PlainMultiHead(12, 3).double()
+    package, mask = MultiHeadAttention(12, 3).double(), mask_of(kind, 3, 5, 5)
+    package.load_state_dict(plain.state_dict())
+    x = randn(3, 5, 12)
+    torch.testing.assert_close(plain(x, mask), package(x, mask=mask)[0], atol=1e-12, rtol=0)
+
+
+@pytest.mark.proof(
+    "05", "steps and path of RNN, CNN and attention", "the table's formulas", "three lengths", exact=True
+)
+@pytest.mark.parametrize("words", [8, 16, 32])
+def test_sequential_steps_and_paths_are_those_of_the_table(words):
+    kinds = ("recurrent", "convolution", "self_attention")
+    built = definitions("05", "chain", "measure", "causal_mask", *kinds)
+    made = {letter: randn(8, 8, seed=i) / 8**0.5 for i, letter in enumerate("ABCD")}
+    built.measure.__globals__.update(made, d=8, width=3, kernel=randn(8, 8, 3, seed=4) / 24**0.5)
+    rows = {kind: built.measure(getattr(built, kind), words) for kind in kinds}
+    found = {kind: (row["sequential steps"], row["path"]) for kind, row in rows.items()}
+    layers = math.ceil((words - 1) / 2)
+    assert found == {"recurrent": (words, words), "convolution": (1, layers), "self_attention": (4, 4)}
+
+
+def test_additive_attention_saturates_too_if_its_scores_start_large():
+    """What the chapter's "take the hidden root away" is answered with."""
+    built = definitions("05", "recall_batch", "Recall", "Additive", "train_recall")
+
+    class Drawn(built.Additive):
+        def __init__(self, size, divisor=1.0):
+            super().__init__(size)
+            nn.init.normal_(self.score.weight, std=1.0)
+            self.divisor = divisor
+
+        def forward(self, query, key):
+            return super().forward(query, key) / self.divisor
+
+    last = [
+        np.mean(built.train_recall(make, 0, steps=250)[-20:])
+        for make in (built.Additive, Drawn, lambda d: Drawn(d, d**0.5))
+    ]
+    assert last[0] < 0.1 and last[2] < 0.1 and last[1] > 0.2
+
+
+@pytest.mark.proof("05", "rotary positions at given places", "the package's rotate", "three starts")
+@pytest.mark.parametrize("start", [0, 5, 1000])
+def test_rotating_at_places_is_the_package_s(start):
+    rotate_at = definitions("05", "frequencies", "rotate_at").rotate_at
+    x = randn(2, 3, 9, 16)
+    theirs = positions.rotate(x, start)
+    torch.testing.assert_close(rotate_at(x, torch.arange(start, start + 9)), theirs, atol=1e-12, rtol=0)
 
 
 @pytest.mark.proof("05", "size of the largest tensor, by formula", "counted while it runs", "three lengths", exact=True)
@@ -412,8 +506,7 @@ def test_the_weights_of_an_encoder_s_heads_are_those_of_transformers(tmp_path):
 @pytest.fixture(scope="module")
 def show_head():
     """The function behind the chapter's first widget, with a small model that has learned nothing."""
-    built = definitions("05", "AttentionModel", "MultiHeadAttention", "fast_attention", "attention", "with_causal",
-                        "causal_mask", "show_head")  # fmt: skip
+    built = definitions("05", "AttentionModel", "show_head")
     vocabulary = text.Vocabulary([["the", "ferry", "was", "late", "."]] * 2)
     torch.manual_seed(0)
     model = built.AttentionModel(len(vocabulary), 8, 2).eval()

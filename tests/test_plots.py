@@ -227,6 +227,20 @@ def test_a_graph_has_its_boxes_arrows_labels_and_notes():
     plt.close(ax.figure)
 
 
+def test_the_drawn_heads_name_their_parts_and_shapes():
+    said = " ".join(text.get_text() for text in plots.attention_heads().texts)
+    for part in ("X", "XW^Q", "XW^K", "XW^V", "W^O", "weights of head 1", "head 2", "[time, time]", "hidden / heads"):
+        assert part in said
+    plt.close()
+
+
+def test_the_drawn_memories_say_what_crosses_between_them():
+    said = " ".join(text.get_text() for text in plots.slow_and_fast_memory().texts)
+    for part in ("slow memory", "fast memory", "scores", "weights", "a block of Q", "output"):
+        assert part in said
+    plt.close()
+
+
 def test_the_drawn_lstm_cell_names_its_gates():
     ax = plots.lstm_cell()
     said = " ".join(text.get_text() for text in ax.texts)

@@ -25,14 +25,68 @@ def ones(length):
     return torch.ones(length, length, dtype=torch.bool)
 
 
-def rotation(angle=lambda position, speed: position * speed, sign=1, swap=False):
-    def turn(pair, position, speed):
-        x, y = pair
-        t = sign * angle(position, speed)
-        turned = x * math.cos(t) - y * math.sin(t), x * math.sin(t) + y * math.cos(t)
-        return turned[::-1] if swap else turned
+def multi_head_with(cut="right", root=None, merge="right", hide=True, out=True, transposed=False, heads=None, axis=-1):
+    def multi_head(x, W_q, W_k, W_v, W_o, num_heads, mask=None):
+        num_heads = heads or num_heads
+        batch, time, hidden = x.shape
+        size = hidden // num_heads
+        matrices = [W.T if transposed else W for W in (W_q, W_k, W_v, W_o)]
+        q, k, v = (
+            {
+                "right": lambda y: y.view(batch, time, num_heads, size).transpose(1, 2),
+                "view": lambda y: y.reshape(batch, num_heads, time, size),
+                "every so many": lambda y: y.view(batch, time, size, num_heads).permute(0, 3, 1, 2),
+            }[cut](x @ W)
+            for W in matrices[:3]
+        )
+        scores = q @ k.transpose(-2, -1) / (size**0.5 if root is None else root(hidden, size))
+        if mask is not None and hide:
+            scores = scores.masked_fill(mask if hide == "turned round" else ~mask, -math.inf)
+        weights = scores.softmax(axis)
+        if hide == "weights" and mask is not None:
+            weights = (q @ k.transpose(-2, -1) / size**0.5).softmax(-1) * mask
+        found = weights @ v
+        merged = found.transpose(1, 2) if merge == "right" else found
+        return merged.reshape(batch, time, hidden) @ (matrices[3] if out else torch.eye(hidden, dtype=x.dtype))
 
-    return turn
+    return multi_head
+
+
+def rotary_with(sign=1, places=None, exponent=2, base_used=True, bits=torch.float64, pairs="halves", both=True):
+    def rotary(x, positions, base=10_000.0):
+        size = x.shape[-1]
+        base = base if base_used else 10_000.0
+        speeds = base ** (-torch.arange(size // 2, dtype=torch.float64) * exponent / size)
+        positions = positions if places is None else places(positions)
+        bits_used = x.dtype if bits == "those of x" else bits
+        angles = positions.to(bits_used)[:, None] * speeds.to(bits_used)
+        cos, sin = angles.cos().to(x.dtype), sign * angles.sin().to(x.dtype)
+        a, b = x.chunk(2, -1) if pairs == "halves" else (x[..., 0::2], x[..., 1::2])
+        turned = a * cos - b * sin, (a * sin if both else 0 * a) + b * cos
+        if pairs == "neighbours":
+            return torch.stack(turned, -1).flatten(-2)
+        return torch.cat(turned, -1)
+
+    return rotary
+
+
+def added_sinusoids(x, positions, base=10_000.0):
+    angles = positions[:, None] * base ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+    return x + torch.cat([angles.sin(), angles.cos()], -1).to(x.dtype)
+
+
+def mended_with(before=True, after=True, heads=None, root=lambda size: size**0.5, masked=False):
+    def mended(x, W_q, W_k, W_v, num_heads):
+        q, k, v = ((x @ W).unflatten(-1, (heads or num_heads, -1)) for W in (W_q, W_k, W_v))
+        if before:
+            q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+        scores = q @ k.transpose(-2, -1) / root(q.shape[-1])
+        if masked:
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:]).triu(1) > 0, -math.inf)
+        found = scores.softmax(-1) @ v
+        return (found.transpose(1, 2) if after else found).reshape(x.shape)
+
+    return mended
 
 
 def merge_with(factor=math.exp, on=(1, 2), largest=max):
@@ -49,19 +103,6 @@ def merge_with(factor=math.exp, on=(1, 2), largest=max):
 def finished(first, second):
     m, total, output = merge_with()(first, second)
     return m, total, output / total
-
-
-def by_slope(pair, position, speed):
-    """The angle from the arctangent of y / x, which knows no sides."""
-    x, y = pair
-    angle, length = math.atan(y / x) + position * speed if x else position * speed, math.hypot(x, y)
-    return length * math.cos(angle), length * math.sin(angle)
-
-
-def one_after_the_other(pair, position, speed):
-    x, y = pair
-    x = x * math.cos(position * speed) - y * math.sin(position * speed)
-    return x, x * math.sin(position * speed) + y * math.cos(position * speed)
 
 
 def merge_of_exponentials(first, second):
@@ -179,28 +220,41 @@ WRONG = {
         "the last head first": lambda x, heads: x.unflatten(-1, (heads, -1)).transpose(1, 2).flip(1),
         "cut along time": lambda x, heads: x.unflatten(-1, (heads, -1)).transpose(1, 2).flip(2),
     },
-    "attention.turn": {
-        "clockwise": rotation(sign=-1),
-        "position forgotten": rotation(angle=lambda position, speed: speed),
-        "degrees": rotation(angle=lambda position, speed: math.radians(position * speed)),
-        "position plus speed": rotation(angle=lambda position, speed: position + speed),
-        "exchanged": rotation(swap=True),
-        "added instead of turned": lambda pair, position, speed: (
-            pair[0] + math.sin(position * speed),
-            pair[1] + math.cos(position * speed),
-        ),
-        "by its slope": by_slope,
-        "one after the other": one_after_the_other,
-        "for small angles": lambda pair, position, speed: (
-            pair[0] - pair[1] * position * speed,
-            pair[1] + pair[0] * position * speed,
-        ),
-        "a whole position alone": rotation(angle=lambda position, speed: int(position * speed)),
-        "absolute": lambda pair, position, speed: tuple(abs(x) for x in rotation()(pair, position, speed)),
-        "at most once round": rotation(angle=lambda position, speed: min(position * speed, 1.0)),
-        "to unit length": lambda pair, position, speed: tuple(
-            x / (math.hypot(*pair) or 1) for x in rotation()(pair, position, speed)
-        ),
+    "attention.multi_head": {
+        "no output projection": multi_head_with(out=False),
+        "no root": multi_head_with(root=lambda hidden, size: 1.0),
+        "root of the model's size": multi_head_with(root=lambda hidden, size: hidden**0.5),
+        "divided by the size of a head": multi_head_with(root=lambda hidden, size: size),
+        "no mask": multi_head_with(hide=False),
+        "the mask turned round": multi_head_with(hide="turned round"),
+        "the weights hidden": multi_head_with(hide="weights"),
+        "cut by a view": multi_head_with(cut="view"),
+        "cut and merged by a view": multi_head_with(cut="view", merge="view"),
+        "merged without transposing": multi_head_with(merge="view"),
+        "every so many numbers": multi_head_with(cut="every so many"),
+        "transposed matrices": multi_head_with(transposed=True),
+        "one head": multi_head_with(heads=1),
+        "softmax over the queries": multi_head_with(axis=-2),
+        "queries and keys exchanged": lambda x, q, k, v, o, n, mask=None: multi_head_with()(x, k, q, v, o, n, mask),
+        "values and keys exchanged": lambda x, q, k, v, o, n, mask=None: multi_head_with()(x, q, v, k, o, n, mask),
+        "the first text alone": lambda x, q, k, v, o, n, mask=None: multi_head_with()(
+            x[:1], q, k, v, o, n, mask
+        ).expand_as(x),
+    },
+    "attention.rotary": {
+        "clockwise": rotary_with(sign=-1),
+        "positions from 0": rotary_with(places=lambda p: torch.arange(len(p))),
+        "positions from the first": rotary_with(places=lambda p: torch.arange(len(p)) + int(p[0])),
+        "half the exponent": rotary_with(exponent=1),
+        "its own base": rotary_with(base_used=False),
+        "in 16 bits": rotary_with(bits="those of x"),
+        "neighbours": rotary_with(pairs="neighbours"),
+        "neighbours, in halves": rotary_with(pairs="neighbours, in halves"),
+        "one half": rotary_with(both=False),
+        "added": added_sinusoids,
+        "all at one frequency": rotary_with(exponent=0),
+        "not at all": lambda x, positions, base=10_000.0: x,
+        "the first vector's angle for all": rotary_with(places=lambda p: p[:1].expand(len(p))),
     },
     "attention.merge": {
         "no factors": merge_with(on=()),
@@ -227,5 +281,17 @@ WRONG = {
         "the mean of the largest": merge_with(largest=lambda a, b: (a + b) / 2),
         "the largest left out": lambda first, second: merge_with()(first, second)[1:],
         "powers of 2": merge_with(factor=lambda difference: 2**difference),
+    },
+    "attention.mended": {
+        "as it was": mended_with(before=False, after=False),
+        "not merged": mended_with(after=False),
+        "transposed afterwards alone": lambda x, q, k, v, n: (
+            mended_with(before=False, after=False)(x, q, k, v, n).transpose(0, 1).reshape(x.shape)
+        ),
+        "one head": mended_with(heads=1),
+        "no root": mended_with(root=lambda size: 1.0),
+        "causal": mended_with(masked=True),
+        "the values as they are": lambda x, q, k, v, n: x @ v,
+        "the mean of the values": lambda x, q, k, v, n: (x @ v).mean(1, keepdim=True).expand_as(x),
     },
 }

@@ -76,18 +76,18 @@ def _remark_right_scale(arguments, expected, got):
     return ""
 
 
-def softmax_backward(weights, weight_slopes) -> torch.Tensor:
-    """Slopes for the scores, from the weights of a softmax and the slopes for them: [n]."""
-    return weights * (weight_slopes - (weights * weight_slopes).sum())
+def softmax_backward(weights, weight_gradient) -> torch.Tensor:
+    """The gradient of the scores, from the weights of a softmax and their gradient: [n]."""
+    return weights * (weight_gradient - (weights * weight_gradient).sum())
 
 
 def _remark_softmax_backward(arguments, expected, got):
-    a, slopes = arguments
-    if same(a * slopes, got, 1e-6):
-        return "If one score rises, all other weights fall: the mean of the slopes is to be subtracted."
-    if same(a * (slopes - slopes.mean()), got, 1e-6):
-        return "The mean to subtract is the weighted one, sum(weights * weight_slopes)."
-    if same(a * (1 - a) * slopes, got, 1e-6):
+    a, gradient = arguments
+    if same(a * gradient, got, 1e-6):
+        return "If one score rises, all other weights fall: the mean of the gradient is to be subtracted."
+    if same(a * (gradient - gradient.mean()), got, 1e-6):
+        return "The mean to subtract is the weighted one, sum(weights * weight_gradient)."
+    if same(a * (1 - a) * gradient, got, 1e-6):
         return "That is the diagonal of the Jacobian alone."
     return ""
 
@@ -136,21 +136,96 @@ def _remark_split_heads(arguments, expected, got):
     return f"The shape should be {tuple(expected.shape)}, and is {tuple(got.shape)}."
 
 
-def turn(pair: tuple[float, float], position: int, speed: float) -> tuple[float, float]:
-    """A point turned counter-clockwise by position * speed radians."""
-    x, y = pair
-    cos, sin = math.cos(position * speed), math.sin(position * speed)
-    return x * cos - y * sin, x * sin + y * cos
+def multi_head(x, W_q, W_k, W_v, W_o, num_heads: int, mask=None) -> torch.Tensor:
+    """Multi-head self-attention with projections on the right and no biases: [batch, time, hidden]."""
+    return _heads(x, W_q, W_k, W_v, num_heads, mask) @ W_o
 
 
-def _remark_turn(arguments, expected, got):
-    pair, position, speed = arguments
-    if same(turn(pair, -position, speed), got, 1e-6):
-        return "It turns clockwise: exchange the signs of the two sines."
-    if same(turn(pair, 1, speed), got, 1e-6):
-        return "The angle is the position times the speed."
-    if same(turn(pair, 1, math.radians(position * speed)), got, 1e-6):
-        return "The angle is in radians already."
+def _heads(x, W_q, W_k, W_v, num_heads, mask=None, scale=None):
+    """The outputs of all heads side by side, before the output projection: [batch, time, hidden]."""
+    q, k, v = (split_heads(x @ W, num_heads) for W in (W_q, W_k, W_v))
+    scores = q @ k.transpose(-2, -1) / (q.shape[-1] ** 0.5 if scale is None else scale)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+
+
+def _remark_multi_head(arguments, expected, got):
+    x, W_q, W_k, W_v, W_o, num_heads, mask = arguments
+    hidden, projections = x.shape[-1], (W_q, W_k, W_v)
+    if isinstance(got, tuple):
+        return "The output alone is wanted, one tensor."
+    if tuple(got.shape) != tuple(expected.shape):
+        return f"The shape should be {tuple(expected.shape)}, as that of x, and is {tuple(got.shape)}."
+    if same(_heads(x, *projections, num_heads, mask), got, 1e-6):
+        return "The output projection is missing: the merged heads times W_o."
+    if same(multi_head(x, *(W.T for W in (*projections, W_o)), num_heads, mask), got, 1e-6):
+        return "The matrices stand on the right, x @ W_q; nn.Linear and F.linear multiply by the transpose."
+    for scale, remark in (
+        (1.0, "The root is missing: divide the scores by the square root of the size of a head."),
+        (hidden**0.5, "Divide by the root of the size of one head, hidden / num_heads, not of the whole vector."),
+        (hidden / num_heads, "You divide by the size of a head; divide by its square root."),
+    ):
+        if same(_heads(x, *projections, num_heads, mask, scale) @ W_o, got, 1e-6):
+            return remark
+    if mask is not None:
+        if same(multi_head(x, *projections, W_o, num_heads), got, 1e-6):
+            return "The mask has no effect: where it is False, the score becomes -inf before the softmax."
+        if not torch.as_tensor(got).isfinite().all() or same(
+            multi_head(x, *projections, W_o, num_heads, mask | ~mask.any(-1, keepdim=True)), got, 1e-6
+        ):
+            return "True in the mask means that the query may look; hide the places where it is False."
+        if same(multi_head(x, *projections, W_o, num_heads, ~mask), got, 1e-6):
+            return "True in the mask means that the query may look; you hide just these places."
+    merged = (split_heads(x @ W, num_heads) for W in projections)
+    q, k, v = merged
+    out = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ v  # [batch, heads, time, size]
+    if mask is None and num_heads > 1:
+        if same(out.reshape(x.shape) @ W_o, got, 1e-6):
+            return "The heads are merged in the wrong order: exchange the axes of heads and time before you flatten."
+        q, k, v = ((x @ W).reshape(q.shape) for W in projections)
+        out = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ v
+        if same(out.transpose(1, 2).flatten(2) @ W_o, got, 1e-6) or same(out.reshape(x.shape) @ W_o, got, 1e-6):
+            return "The heads are cut through the words: cut the last axis first, then exchange heads and time."
+        if same(multi_head(x, *projections, W_o, 1), got, 1e-6):
+            return "That is one large head: cut the projections into num_heads parts."
+    return ""
+
+
+def rotary(x, positions, base: float = 10_000.0) -> torch.Tensor:
+    """Vectors [..., time, size], rotated by their positions [time]; numbers i and i + size / 2 are a pair."""
+    return _rotated(x, positions, base)
+
+
+def _rotated(x, positions, base, sign=1.0, step=2, bits=torch.float64):
+    size = x.shape[-1]
+    speeds = base ** (-torch.arange(0, size, 2, dtype=torch.float64) * step / 2 / size)
+    angles = positions.to(bits)[:, None] * speeds.to(bits)  # [time, size / 2]
+    cos, sin = angles.cos().to(x.dtype), sign * angles.sin().to(x.dtype)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+def _remark_rotary(arguments, expected, got):
+    x, positions, *base = arguments
+    base = base[0] if base else 10_000.0
+    if tuple(got.shape) != tuple(expected.shape):
+        return f"The shape should stay {tuple(expected.shape)}, and is {tuple(got.shape)}."
+    if same(_rotated(x, positions, base, sign=-1.0), got, 0.02):
+        return "It turns the other way: exchange the signs of the two sines."
+    if same(_rotated(x, torch.arange(len(positions)), base), got, 0.02):
+        return "The positions are given, and need not begin at 0."
+    if same(_rotated(x, positions, base, step=1), got, 0.02):
+        return "The exponent is -2i / d for pair i: it runs over 0, 2, 4, ... divided by the size."
+    if same(_rotated(x, positions, 10_000.0), got, 0.02):
+        return "The base is given; use it."
+    even, odd = x[..., 0::2], x[..., 1::2]
+    neighbours = _rotated(torch.cat([even, odd], -1), positions, base)
+    first, second = neighbours.chunk(2, -1)
+    if same(torch.stack([first, second], -1).flatten(-2), got, 0.02) or same(neighbours, got, 0.02):
+        return "You paired neighbours; here number i and number i + size / 2 are a pair."
+    if x.dtype in (torch.bfloat16, torch.float16):
+        return "x has 16 bits only: compute the angles in float32 or float64, and round sines and cosines."
     return ""
 
 
@@ -187,12 +262,43 @@ def _failure_merge(arguments, error):
     return ""
 
 
+def mended(x, W_q, W_k, W_v, num_heads: int) -> torch.Tensor:
+    """Self-attention with several heads, no mask and no output projection: [batch, time, hidden]."""
+    return _heads(x, W_q, W_k, W_v, num_heads)
+
+
+def _remark_mended(arguments, expected, got):
+    x, W_q, W_k, W_v, num_heads = arguments
+    if tuple(got.shape) != tuple(expected.shape):
+        return f"The shape should be {tuple(expected.shape)}, and is {tuple(got.shape)}."
+    q, k, v = ((x @ W).unflatten(-1, (num_heads, -1)) for W in (W_q, W_k, W_v))  # [batch, time, heads, size]
+    weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1)
+    if same((weights @ v).flatten(2), got, 1e-6):
+        return "Still each word sees itself alone: the last two axes of q, k and v must be time and size."
+    q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+    heads = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ v
+    if same(heads.reshape(x.shape), got, 1e-6):
+        return "The heads look well; merging them mixes the words: exchange heads and time back before you flatten."
+    if same(_heads(x, W_q, W_k, W_v, 1), got, 1e-6):
+        return "That is one head; there should be num_heads."
+    return ""
+
+
 def _tensor(*numbers) -> torch.Tensor:
     return torch.tensor(numbers, dtype=torch.float64)
 
 
 def _random(*shape, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def _matrices(size: int) -> list[torch.Tensor]:
+    """Four random projections."""
+    return [_random(size, size, seed=seed) for seed in (11, 12, 13, 14)]
+
+
+def _causal(length: int) -> torch.Tensor:
+    return torch.ones(length, length, dtype=torch.bool).tril()
 
 
 EXERCISES = {
@@ -229,7 +335,7 @@ EXERCISES = {
         ),
     ),
     "softmax_backward": Exercise(
-        "In words: weight times (own slope minus the mean slope), with the mean taken with the weights.",
+        "In words: weight times (own gradient minus the mean gradient), with the mean taken with the weights.",
         compare(
             softmax_backward,
             [
@@ -257,20 +363,39 @@ EXERCISES = {
             remark=_remark_split_heads,
         ),
     ),
-    "turn": Exercise(
-        "Counter-clockwise by the angle t: x' = x cos t - y sin t, y' = x sin t + y cos t.",
+    "multi_head": Exercise(
+        "x @ W_q is [batch, time, hidden]; `split_heads` above makes [batch, heads, time, size] of it. After the "
+        "softmax and the mean, transpose(1, 2) and flatten(2) put the heads side by side again.",
         compare(
-            turn,
+            multi_head,
             [
-                ((1.0, 0.0), 1, 0.5),
-                ((1.0, 2.0), 0, 1.0),
-                ((0.3, -1.2), 7, 0.1),
-                ((2.0, 1.0), 3, 1.0),
-                ((-1.0, 2.0), 1, 0.5),
-                ((0.0, -1.0), 2, 0.25),
-                ((0.0, 0.0), 1, 1.0),
+                (_tensor([[2.0]]), *(_tensor([n]) for n in (1.0, 1.0, 3.0, 0.5)), 1, None),
+                (_tensor([[1.0], [2.0]]), *(_tensor([n]) for n in (1.0, 2.0, 3.0, 0.5)), 1, None),
+                (_random(1, 3, 4), *_matrices(4), 1, None),
+                (_random(1, 3, 4), *_matrices(4), 1, _causal(3)),
+                (_random(1, 3, 4), *_matrices(4), 2, None),
+                (_random(2, 4, 6), *_matrices(6), 3, _causal(4)),
+                (_random(2, 3, 6, seed=9), *_matrices(6), 2, torch.eye(3, dtype=torch.bool)),
             ],
-            remark=_remark_turn,
+            remark=_remark_multi_head,
+        ),
+    ),
+    "rotary": Exercise(
+        "base ** (-torch.arange(0, size, 2) / size) gives the size / 2 frequencies, positions[:, None] times them the "
+        "angles [time, size / 2]; x.chunk(2, dim=-1) gives the two numbers of each pair.",
+        compare(
+            rotary,
+            [
+                (_tensor([1.0, 0.0]), torch.tensor([0])),
+                (_tensor([1.0, 0.0], [0.0, 1.0]), torch.tensor([1, 1])),
+                (_tensor([1.0, 2.0, -3.0, 4.0]), torch.tensor([2])),
+                (_random(3, 8), torch.tensor([5, 6, 7])),
+                (_random(2, 3, 4, 6, seed=1), torch.tensor([0, 3, 1000, 12345])),
+                (_random(2, 4, seed=2), torch.tensor([1, 2]), 100.0),
+                (_random(3, 4, seed=3).half(), torch.tensor([1, 2049, 4099])),
+            ],
+            tolerance=0.02,
+            remark=_remark_rotary,
         ),
     ),
     "merge": Exercise(
@@ -286,6 +411,19 @@ EXERCISES = {
             ],
             remark=_remark_merge,
             failure=_failure_merge,
+        ),
+    ),
+    "mended": Exercise(
+        "Print the shapes of q and k: between which two axes does scaled_dot_product_attention multiply?",
+        compare(
+            mended,
+            [
+                (_random(1, 2, 2), *_matrices(2)[:3], 1),
+                (_random(1, 3, 4), *_matrices(4)[:3], 2),
+                (_random(2, 4, 6), *_matrices(6)[:3], 3),
+                (_random(2, 3, 6, seed=9), *_matrices(6)[:3], 2),
+            ],
+            remark=_remark_mended,
         ),
     ),
 }

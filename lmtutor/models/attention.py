@@ -19,19 +19,19 @@ def attention(
     key: torch.Tensor,
     value: torch.Tensor,
     mask: torch.Tensor | None = None,
-    bias: torch.Tensor | float = 0.0,
+    position_bias: torch.Tensor | float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Scaled dot-product attention (Vaswani et al., 2017, eq. 1), with the weights.
 
     Args:
         query: [..., queries, size]; key: [..., keys, size]; value: [..., keys, value size].
         mask: boolean, True where a query may look; broadcasts to [..., queries, keys].
-        bias: added to the scores before the softmax, for example ALiBi's.
+        position_bias: added to the scores before the softmax, for example ALiBi's.
 
     Returns:
         The output [..., queries, value size] and the weights [..., queries, keys].
     """
-    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5 + bias  # [..., queries, keys]
+    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5 + position_bias  # [..., queries, keys]
     if mask is None:
         weights = scores.softmax(dim=-1)
     else:
@@ -45,7 +45,7 @@ def fast_attention(
     key: torch.Tensor,
     value: torch.Tensor,
     mask: torch.Tensor | None = None,
-    bias: torch.Tensor | None = None,
+    position_bias: torch.Tensor | None = None,
     *,
     causal: bool = False,
     dropout: float = 0.0,
@@ -53,15 +53,15 @@ def fast_attention(
     """The output of `attention` by PyTorch's kernels, which need not hold the table of weights.
 
     Args:
-        query, key, value, mask, bias: as in `attention`.
+        query, key, value, mask, position_bias: as in `attention`.
         causal: whether no query sees a later key, besides the mask; the last query is at the place of the last key.
         dropout: share of the weights that is set to 0.
     """
     # The kernels have a fast way for the causal mask alone, and for equal numbers of queries and keys.
-    if causal and (mask is not None or bias is not None or query.shape[-2] != key.shape[-2]):
+    if causal and (mask is not None or position_bias is not None or query.shape[-2] != key.shape[-2]):
         mask, causal = with_causal(mask, query, key), False
-    if bias is not None:
-        mask = bias if mask is None else torch.where(mask, bias, -torch.inf)
+    if position_bias is not None:
+        mask = position_bias if mask is None else torch.where(mask, position_bias, -torch.inf)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal)
 
 
@@ -94,7 +94,7 @@ class MultiHeadAttention(nn.Module):
         hidden_size: size of the vectors that come in and go out.
         num_heads: how many attentions; must divide hidden_size.
         dropout: share of the weights that is set to 0 in training.
-        bias: whether the four linear maps add a bias.
+        bias: whether the four projections have a bias, as in nn.Linear.
         rotary: whether queries and keys are rotated by their positions (RoPE); only where a text looks at itself.
 
     Raises:
@@ -108,13 +108,13 @@ class MultiHeadAttention(nn.Module):
         if num_heads < 1 or hidden_size % num_heads:
             raise CourseError(f"{num_heads} heads cannot share {hidden_size} numbers equally: choose a divisor of it.")
         self.num_heads, self.dropout, self.rotary = num_heads, dropout, rotary
-        maps = [nn.Linear(hidden_size, hidden_size, bias=bias) for _ in range(4)]
-        self.query, self.key, self.value, self.output = maps
+        projections = [nn.Linear(hidden_size, hidden_size, bias=bias) for _ in range(4)]
+        self.query, self.key, self.value, self.output = projections
 
     def keys_and_values(self, memory: torch.Tensor, start: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """What queries look at: [batch, keys, hidden], the first one at `start` -> two [batch, heads, keys, size]."""
-        maps = (self.key, self.value)
-        key, value = (linear(memory).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for linear in maps)
+        projections = (self.key, self.value)
+        key, value = (linear(memory).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for linear in projections)
         return (positions.rotate(key, start) if self.rotary else key), value
 
     def forward(
@@ -123,7 +123,7 @@ class MultiHeadAttention(nn.Module):
         memory: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None = None,
         *,
         mask: torch.Tensor | None = None,
-        bias: torch.Tensor | None = None,
+        position_bias: torch.Tensor | None = None,
         causal: bool = False,
         need_weights: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -133,7 +133,7 @@ class MultiHeadAttention(nn.Module):
             hidden: [batch, queries, hidden].
             memory: [batch, keys, hidden], or what `keys_and_values` made of it; None for self-attention.
             mask: boolean, True where a query may look; broadcasts to [batch, heads, queries, keys].
-            bias: added to the scores; broadcasts to the same.
+            position_bias: added to the scores; broadcasts to the same.
             causal: whether no query sees a later key, besides the mask; the last query is at the place of the last key.
             need_weights: whether to return the weights; without them faster kernels are used.
 
@@ -144,9 +144,10 @@ class MultiHeadAttention(nn.Module):
         key, value = memory if isinstance(memory, tuple) else self.keys_and_values(memory)
         query = self.query(hidden).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # [batch, heads, queries, size]
         query = positions.rotate(query, key.shape[-2] - query.shape[-2]) if self.rotary else query
-        context = fast_attention(query, key, value, mask, bias, causal=causal, dropout=self.dropout * self.training)
+        dropout = self.dropout if self.training else 0.0
+        context = fast_attention(query, key, value, mask, position_bias, causal=causal, dropout=dropout)
         output = self.output(context.transpose(1, 2).flatten(2))  # [batch, queries, hidden]
         if not need_weights:
             return output, None
         mask = with_causal(mask, query, key) if causal else mask
-        return output, attention(query, key, value, mask, 0.0 if bias is None else bias)[1]
+        return output, attention(query, key, value, mask, 0.0 if position_bias is None else position_bias)[1]

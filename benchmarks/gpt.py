@@ -26,7 +26,6 @@ PASSES, DROPOUTS = (3, 6), (0.1, 0.2, 0.3)  # over the course's prose; the recur
 BUDGETS = {  # floating-point operations of a training, and the layers and sizes it is spent on
     1e11: [(1, 16), (1, 32), (2, 32), (2, 48), (2, 64)],
     4e11: [(1, 32), (2, 32), (2, 48), (2, 64), (3, 80)],
-    1.6e12: [(2, 32), (2, 48), (2, 64), (3, 80), (3, 96), (4, 128)],
 }
 BUDGET_BATCH = 8  # windows of a step, so that the largest models get some hundred steps
 SIZES = [(1, 8), (1, 16), (1, 32), (2, 32), (2, 64), (3, 96)]  # layers and size of the vectors

@@ -2,18 +2,17 @@
 
 import math
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import torch
-from notebook_code import cells, definitions
+from notebook_code import definitions
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from lmtutor import decoding, results, runtime, text, training
+from lmtutor import decoding
 from lmtutor.exercises import generate as exercises
-from lmtutor.models import gpt
+from lmtutor.models import gpt, llama
 from lmtutor.models.cache import Cache
 from lmtutor.runtime import CourseError
 
@@ -338,64 +337,56 @@ def test_the_first_weights_have_the_spread_that_is_asked_for():
 # --- what chapter 08 builds -------------------------------------------------------------------------------------------
 
 
-def typed_ids(typed: str) -> list[int]:
+def test_where_nothing_is_typed_there_is_nothing_to_write_on_from():
     built = definitions("08", "typed_ids").typed_ids
-    words = [*"abcdefghijklmnop", "ferry", "the", "."]
-    built.__globals__.update(
-        vocabulary=text.Vocabulary([words]), cfg=SimpleNamespace(tokens="words", max_length=25), text=text
-    )
-    return built(typed)
+    built.__globals__["tokenizer"] = lambda typed: {"input_ids": [len(word) for word in typed.split()]}
+    assert built("the ferry").tolist() == [[3, 5]]
+    with pytest.raises(CourseError, match="Type at least one word"):
+        built("  ")
 
 
-def test_what_is_typed_comes_after_the_end_of_a_sentence():
-    assert len(typed_ids("the ferry .")) == 4 and typed_ids("")[0] == 2 and len(typed_ids("")) == 1
+@pytest.mark.proof("08", "the page of GPT-2 that the chapter builds", "GPT", "random ids, same weights")
+def test_the_page_of_gpt2_is_the_package_s_gpt():
+    built = definitions("08", "PlainLayer", "PlainGPT")
+    ours, _ = pair()
+    page = built.PlainGPT(VOCAB, SIZES["hidden_size"], SIZES["num_heads"], SIZES["num_layers"], SIZES["max_length"])
+    found = {"tokens.weight": ours.embedding.tokens.weight, "positions.weight": ours.embedding.positions.weight}
+    found |= {f"norm.{kind}": getattr(ours.decoder.norm, kind) for kind in ("weight", "bias")}
+    for number, layer in enumerate(ours.decoder.layers):
+        attention, network, (first, second) = layer.attention, layer.feed_forward, layer.residuals
+        for kind in ("weight", "bias"):
+            parts = [getattr(linear, kind) for linear in (attention.query, attention.key, attention.value)]
+            found[f"layers.{number}.qkv.{kind}"] = torch.cat(parts)
+            modules = {"output": attention.output, "inner": network.inner, "outer": network.outer}
+            for name, module in (modules | {"norm_1": first.norm, "norm_2": second.norm}).items():
+                found[f"layers.{number}.{name}.{kind}"] = getattr(module, kind)
+    page = page.double()
+    page.load_state_dict(found)
+    ids = ids_of(3, 13)
+    torch.testing.assert_close(page(ids), ours(ids), atol=1e-10, rtol=0)
 
 
-def test_a_word_that_the_model_does_not_know_is_told_in_one_sentence():
-    with pytest.raises(CourseError, match="has never seen 'zeppelin'"):
-        typed_ids("the zeppelin .")
-
-
-def test_of_a_long_beginning_only_the_end_is_read():
-    """25 positions, 20 of them to write on."""
-    assert typed_ids("a b c d e f g h") == typed_ids("d e f g h")
-
-
-def test_broken_rules_are_counted_among_the_chances_to_break_them():
-    chances = definitions("08", "chances", "SINGULAR", "PLURAL").chances
-    articles, pronouns = "a boat , an apple , a apple , an boat", "She was late . They was here . He were it has"
-    assert chances(articles.split()) == [False, False, True, True]
-    assert chances(pronouns.split()) == [False, True, True, False]
-    assert chances(["the", "boat", "was", "late"]) == []
+@pytest.mark.proof("08", "the page of Llama that the chapter builds", "Llama", "random ids, same weights")
+@pytest.mark.parametrize("kv_heads", [1, 2, 6])
+def test_the_page_of_llama_is_the_package_s(kv_heads):
+    names = ("RMSNorm", "rotate", "SwiGLU", "GroupedQueryAttention", "LlamaLayer", "PlainLlama")
+    built = definitions("08", *names)
+    torch.manual_seed(0)
+    sizes = {"num_heads": 6, "num_kv_heads": kv_heads, "num_layers": 2, "inner_size": 64}
+    package = llama.Llama(50, hidden_size=48, **sizes, base=500.0).double().eval()
+    page = built.PlainLlama(50, size=48, **sizes, base=500.0).double()
+    page.load_state_dict(package.state_dict())
+    ids = torch.randint(50, (2, 30))
+    torch.testing.assert_close(page(ids), package(ids), atol=1e-10, rtol=0)
 
 
 def test_without_a_mask_a_place_sees_its_own_label():
-    built = definitions("08", "LearnedEmbedding", "GPT", "initialise", "NoMask")
+    built = definitions("08", "NoMask")
     torch.manual_seed(0)
     ids = torch.randint(11, (1, 6))
     other = ids.clone()
     other[0, 5] = (ids[0, 5] + 1) % 11
-    for kind, leaks in ((built.GPT, False), (built.NoMask, True)):
+    for kind, leaks in ((gpt.GPT, False), (built.NoMask, True)):
         model = kind(11, hidden_size=16, num_heads=2, num_layers=1, max_length=8).double().eval()
         with torch.no_grad():
             assert (not torch.equal(model(ids)[:, :5], model(other)[:, :5])) == leaks
-
-
-def test_the_live_row_of_chapter_08_holds_on_the_text_of_another_python(monkeypatch):
-    """Each Python brings its own reference. Without its first six topics others are held out, and the loss falls.
-
-    It is then as far from that of the stored table as with the texts of 3.12 and 3.13.
-    """
-    from pydoc_data import topics
-
-    import lmtutor as lm
-
-    monkeypatch.setattr(topics, "topics", {name: topics.topics[name] for name in sorted(topics.topics)[6:]})
-    (cell,) = [cell for cell in cells("08") if 'lm.load("pydoc")' in cell]
-    names = {"lm": lm, "torch": torch, "training": training, "partial": partial, "GPT": gpt.GPT}
-    names |= {"initialise": gpt.initialise, "next_token_loss": gpt.next_token_loss}
-    monkeypatch.setattr(runtime, "_current", runtime._from_environment("08", 0))
-    names |= vars(definitions("08", "cfg", "optimizer_of", "schedule_of"))
-    stored = results.table("gpt_scaling")["losses"].iloc[0]
-    exec(cell, names)  # it asserts
-    assert names["live"] < min(stored) - 0.1

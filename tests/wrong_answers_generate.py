@@ -2,6 +2,9 @@
 
 import math
 
+import torch
+from torch.nn import functional as F
+
 
 def count_with(embeddings=lambda v, t: v + t, layer=lambda d: 12 * d**2 + 13 * d, last=lambda d: 2 * d, layers=None):
     def parameters(vocab_size, max_length, d, num_layers):
@@ -90,6 +93,17 @@ def on_a_grid(surprise, target, low, high, steps=20):
     return min(grid, key=lambda temperature: abs(surprise(temperature) - target))
 
 
+def attention_with(shift):
+    """Cached attention whose triangle is shifted."""
+
+    def attend(query, keys, values):
+        new, total = query.shape[2], keys.shape[2]
+        mask = torch.ones(new, total, dtype=torch.bool).tril(total - new + shift)
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+
+    return attend
+
+
 WRONG = {
     "generate.parameters": {
         "logits twice": count_with(embeddings=lambda v, t: 2 * v + t),
@@ -105,20 +119,34 @@ WRONG = {
         "an inner size of d": count_with(layer=lambda d: 6 * d**2 + 10 * d),
         "a bias for the logits": lambda v, t, d, n: count_with()(v, t, d, n) + v,
     },
-    "generate.cache_bytes": {
-        "keys alone": lambda batch, tokens, layers, hidden, size: batch * tokens * layers * hidden * size,
-        "queries, too": lambda batch, tokens, layers, hidden, size: 3 * batch * tokens * layers * hidden * size,
-        "numbers": lambda batch, tokens, layers, hidden, size: 2 * batch * tokens * layers * hidden,
-        "one layer": lambda batch, tokens, layers, hidden, size: 2 * batch * tokens * hidden * size,
-        "one text": lambda batch, tokens, layers, hidden, size: 2 * tokens * layers * hidden * size,
-        "scores": lambda batch, tokens, layers, hidden, size: 2 * batch * tokens**2 * layers * hidden * size,
-        "four bytes": lambda batch, tokens, layers, hidden, size: 8 * batch * tokens * layers * hidden,
-        "bits": lambda batch, tokens, layers, hidden, size: 16 * batch * tokens * layers * hidden * size,
-        "the last token alone": lambda batch, tokens, layers, hidden, size: 2 * batch * layers * hidden * size,
-        "without the first token": lambda batch, tokens, layers, hidden, size: (
-            2 * batch * (tokens - 1) * layers * hidden * size
+    "generate.cached_attention": {
+        "the corner of PyTorch": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        "no mask": lambda q, k, v: F.scaled_dot_product_attention(q, k, v),
+        "not itself": attention_with(-1),
+        "one too many": attention_with(1),
+        "no first token": lambda q, k, v: attention_with(0)(q, k, torch.cat([0 * v[:, :, :1], v[:, :, 1:]], dim=2)),
+        "the last token alone": lambda q, k, v: attention_with(0)(q[:, :, -1:], k, v),
+        "the new tokens alone": lambda q, k, v: F.scaled_dot_product_attention(
+            q, k[:, :, -q.shape[2] :], v[:, :, -q.shape[2] :], is_causal=True
         ),
-        "megabytes": lambda batch, tokens, layers, hidden, size: 2 * batch * tokens * layers * hidden * size / 1e6,
+        "no root": lambda q, k, v: attention_with(0)(q * q.shape[3] ** 0.5, k, v),
+        "zeros for weights": lambda q, k, v: (
+            (q @ k.mT / q.shape[3] ** 0.5).softmax(-1).tril(k.shape[2] - q.shape[2]) @ v
+        ),
+    },
+    "generate.cache_bytes": {
+        "keys alone": lambda b, t, n, h, s, size: b * t * n * h * s * size,
+        "queries, too": lambda b, t, n, h, s, size: 3 * b * t * n * h * s * size,
+        "numbers": lambda b, t, n, h, s, size: 2 * b * t * n * h * s,
+        "one layer": lambda b, t, n, h, s, size: 2 * b * t * h * s * size,
+        "one head": lambda b, t, n, h, s, size: 2 * b * t * n * s * size,
+        "one text": lambda b, t, n, h, s, size: 2 * t * n * h * s * size,
+        "scores": lambda b, t, n, h, s, size: 2 * b * t**2 * n * h * s * size,
+        "four bytes": lambda b, t, n, h, s, size: 8 * b * t * n * h * s,
+        "bits": lambda b, t, n, h, s, size: 16 * b * t * n * h * s * size,
+        "the last token alone": lambda b, t, n, h, s, size: 2 * b * n * h * s * size,
+        "without the first token": lambda b, t, n, h, s, size: 2 * b * (t - 1) * n * h * s * size,
+        "megabytes": lambda b, t, n, h, s, size: 2 * b * t * n * h * s * size / 1e6,
     },
     "generate.min_p": {
         "not scaled": lambda p, share: [x if x >= share * max(p) else 0.0 for x in p],

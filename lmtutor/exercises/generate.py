@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import torch
+from torch.nn import functional as F
+
 from lmtutor.exercises.examine import Exercise, compare, same
 
 
@@ -32,19 +35,43 @@ def _remark_parameters(arguments, expected, got):
     )
 
 
-def cache_bytes(batch: int, tokens: int, num_layers: int, hidden_size: int, bytes_a_number: int) -> int:
-    """A key and a value for each token, in each layer."""
-    return 2 * batch * tokens * num_layers * hidden_size * bytes_a_number
+def cached_attention(query, keys, values) -> torch.Tensor:
+    """Causal attention of the last tokens of a text to all of it: [batch, heads, new, size]."""
+    new, total = query.shape[2], keys.shape[2]
+    mask = torch.ones(new, total, dtype=torch.bool).tril(total - new)
+    return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+
+
+def _remark_cached_attention(arguments, expected, got):
+    query, keys, values = arguments
+    new, total = query.shape[2], keys.shape[2]
+    if same(F.scaled_dot_product_attention(query, keys, values, is_causal=True), got, 1e-6):
+        return "The triangle lies in the upper left corner still: there the first new token sees the first token alone."
+    if same(F.scaled_dot_product_attention(query, keys, values), got, 1e-6):
+        return "Now each new token sees the new ones after it, too: a mask is needed where several are read at once."
+    for shift in (-1, 1):
+        mask = torch.ones(new, total, dtype=torch.bool).tril(total - new + shift)
+        if mask[0].any() and same(F.scaled_dot_product_attention(query, keys, values, attn_mask=mask), got, 1e-6):
+            return "Nearly: the last new token sees all tokens, the one before it all but one. Move the diagonal."
+    if new > 1 and same(expected[:, :, -1:], got, 1e-6):
+        return "A row for each new token is wanted, not for the last one only."
+    return ""
+
+
+def cache_bytes(batch: int, tokens: int, num_layers: int, kv_heads: int, head_size: int, bytes_per_number: int) -> int:
+    """A key and a value for each token, in each layer, of each key head."""
+    return 2 * batch * tokens * num_layers * kv_heads * head_size * bytes_per_number
 
 
 def _remark_cache_bytes(arguments, expected, got):
-    batch, tokens, layers, hidden, size = arguments
+    batch, tokens, layers, heads, _, size = arguments
     return _told(
         {
             expected / 2: "Keys *and* values are kept.",
             expected * 3 / 2: "Queries are not needed any more: only keys and values are kept.",
             expected / size: "These are numbers; each takes some bytes.",
             expected / layers: "Each layer has keys and values of its own.",
+            expected / heads: "Each of the kv_heads has a key and a value of its own.",
             expected / batch: "Each text of the batch has keys and values of its own.",
             expected * tokens: "The scores, one for each pair of tokens, are not kept.",
         },
@@ -172,14 +199,35 @@ def _remark_matching_temperature(arguments, expected, got):
     return ""
 
 
+def _random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
 EXERCISES = {
     "parameters": Exercise(
         "Add up the rows of the table; the rows of a layer count num_layers times.",
         compare(parameters, [(10, 5, 2, 1), (300, 32, 64, 3), (50257, 1024, 768, 12)], remark=_remark_parameters),
     ),
+    "cached_attention": Exercise(
+        "Make a boolean mask [new, all], True where a new token may look. The last row is True everywhere, the row "
+        "above it everywhere but in the last column: `torch.ones(...).tril(diagonal)` with the right diagonal.",
+        compare(
+            cached_attention,
+            [
+                tuple(_random(1, 1, count, 2, seed=seed) for seed, count in enumerate((1, 3, 3))),
+                tuple(_random(1, 1, count, 4, seed=seed) for seed, count in enumerate((3, 3, 3))),
+                tuple(_random(2, 2, count, 4, seed=seed) for seed, count in enumerate((2, 5, 5))),
+            ],
+            remark=_remark_cached_attention,
+        ),
+    ),
     "cache_bytes": Exercise(
-        "In each layer, each token of each text leaves one key and one value of hidden_size numbers.",
-        compare(cache_bytes, [(1, 3, 1, 4, 4), (2, 12, 5, 32, 4), (1, 2048, 96, 12288, 2)], remark=_remark_cache_bytes),
+        "In each layer, each token of each text leaves one key and one value of head_size numbers for each key head.",
+        compare(
+            cache_bytes,
+            [(1, 3, 1, 1, 4, 4), (2, 12, 5, 4, 8, 4), (3, 7, 11, 3, 64, 2), (1, 2048, 96, 96, 128, 2)],
+            remark=_remark_cache_bytes,
+        ),
     ),
     "min_p": Exercise(
         "Two steps: 0 for what is below share * max(p), then divide by the sum of the rest.",
@@ -194,23 +242,6 @@ EXERCISES = {
                 ([0.0, 0.75, 0.25], 0.0),
             ],
             remark=_remark_min_p,
-        ),
-    ),
-    "draw": Exercise(
-        "Add the probabilities up from the front; stop at the first sum that is larger than u.",
-        compare(
-            draw,
-            [
-                ([1.0], 0.5),
-                ([0.5, 0.5], 0.7),
-                ([0.0, 1.0], 0.0),
-                ([0.2, 0.3, 0.5], 0.2),
-                ([0.3, 0.3, 0.4], 0.35),
-                ([0.5, 0.0, 0.5], 0.5),
-                ([0.1] * 10 + [0.0], 1 - 2**-53),  # the ten sum to 1 - 2**-53
-            ],
-            remark=_remark_draw,
-            failure=lambda arguments, error: _remark_draw(arguments, None, 0) if arguments[1] > 1 - 1e-9 else "",
         ),
     ),
     "repetition": Exercise(
@@ -229,6 +260,23 @@ EXERCISES = {
                 (["a", "b", "c", "b"], 2),
             ],
             remark=_remark_repetition,
+        ),
+    ),
+    "draw": Exercise(
+        "Add the probabilities up from the front; stop at the first sum that is larger than u.",
+        compare(
+            draw,
+            [
+                ([1.0], 0.5),
+                ([0.5, 0.5], 0.7),
+                ([0.0, 1.0], 0.0),
+                ([0.2, 0.3, 0.5], 0.2),
+                ([0.3, 0.3, 0.4], 0.35),
+                ([0.5, 0.0, 0.5], 0.5),
+                ([0.1] * 10 + [0.0], 1 - 2**-53),  # the ten sum to 1 - 2**-53
+            ],
+            remark=_remark_draw,
+            failure=lambda arguments, error: _remark_draw(arguments, None, 0) if arguments[1] > 1 - 1e-9 else "",
         ),
     ),
     "matching_temperature": Exercise(

@@ -5,6 +5,8 @@ import math
 import torch
 from torch.nn import functional as F
 
+from lmtutor.exercises import generate as right
+
 
 def count_with(embeddings=lambda v, t: v + t, layer=lambda d: 12 * d**2 + 13 * d, last=lambda d: 2 * d, layers=None):
     def parameters(vocab_size, max_length, d, num_layers):
@@ -104,6 +106,50 @@ def attention_with(shift):
     return attend
 
 
+def writer(
+    feed=lambda ids, written, new: new, cached=lambda cache: cache, ends=lambda token, end: token == end,
+    more=lambda written, max_tokens: len(written) < max_tokens, out=lambda ids, written, end: written,
+    pick=lambda logits: int(logits[0].argmax()), first=lambda ids: ids,
+):  # fmt: skip
+    """The loop with one thing changed."""
+
+    def generate_with_cache(step, cache, ids, max_tokens, end):
+        written, new = [], first(ids)
+        while more(written, max_tokens):
+            new = [pick(step(torch.tensor([feed(ids, written, new)]), cached(cache)))]
+            written += new
+            if ends(new[0], end):
+                break
+        return out(ids, written, end)
+
+    return generate_with_cache
+
+
+def reads_the_last_token(step, cache, ids, max_tokens, end):
+    written, logits = [], step(torch.tensor([ids]), cache)
+    for _ in range(max_tokens):
+        token = int(logits[0].argmax())
+        written.append(token)
+        logits = step(torch.tensor([[token]]), cache)
+        if token == end:
+            break
+    return written
+
+
+def ends_with_what_was_read(step, cache, ids, max_tokens, end):
+    text, new = list(ids), ids
+    while len(text) < len(ids) + max_tokens and text[-1] != end:
+        new = [int(step(torch.tensor([new]), cache)[0].argmax())]
+        text += new
+    return text[len(ids) :]
+
+
+def block(**change):
+    return lambda x, w, num_heads, num_kv_heads, epsilon=1e-5: right._block(
+        x, w, num_heads, num_kv_heads, epsilon, **change
+    )
+
+
 WRONG = {
     "generate.parameters": {
         "logits twice": count_with(embeddings=lambda v, t: 2 * v + t),
@@ -134,6 +180,25 @@ WRONG = {
             (q @ k.mT / q.shape[3] ** 0.5).softmax(-1).tril(k.shape[2] - q.shape[2]) @ v
         ),
     },
+    "generate.generate_with_cache": {
+        "all of it again": writer(feed=lambda ids, written, new: [*ids, *written]),
+        "all of it again, without the cache": writer(
+            feed=lambda ids, written, new: [*ids, *written], cached=lambda cache: []
+        ),
+        "the newest without the cache": writer(cached=lambda cache: []),
+        "the last of what is given": writer(first=lambda ids: ids[-1:]),
+        "the end left out": writer(out=lambda ids, written, end: [i for i in written if i != end]),
+        "never ends": writer(ends=lambda token, end: False),
+        "one too many": writer(more=lambda written, max_tokens: len(written) <= max_tokens),
+        "at least one": writer(more=lambda written, max_tokens: not written or len(written) < max_tokens),
+        "what was read, too": writer(out=lambda ids, written, end: [*ids, *written]),
+        "the least likely": writer(pick=lambda logits: int(logits[0].argmin())),
+        "drawn from the middle": writer(pick=lambda logits: int(logits[0].argsort()[logits.shape[1] // 2])),
+        "the last one read": reads_the_last_token,
+        "ended by what was read": ends_with_what_was_read,
+        "one dimension": writer(feed=lambda ids, written, new: new, pick=lambda logits: int(logits.argmax(0)[0])),
+        "the last one alone": writer(out=lambda ids, written, end: written[-1:]),
+    },
     "generate.cache_bytes": {
         "keys alone": lambda b, t, n, h, s, size: b * t * n * h * s * size,
         "queries, too": lambda b, t, n, h, s, size: 3 * b * t * n * h * s * size,
@@ -147,6 +212,40 @@ WRONG = {
         "the last token alone": lambda b, t, n, h, s, size: 2 * b * n * h * s * size,
         "without the first token": lambda b, t, n, h, s, size: 2 * b * (t - 1) * n * h * s * size,
         "megabytes": lambda b, t, n, h, s, size: 2 * b * t * n * h * s * size / 1e6,
+    },
+    "generate.llama_block": {
+        "values turned": block(turn=("query", "key", "value")),
+        "no positions": block(turn=()),
+        "queries turned alone": block(turn=("query",)),
+        "keys turned alone": block(turn=("key",)),
+        "not causal": block(causal=False),
+        "heads shared in turn": block(share=lambda x, group, dim: torch.cat([x] * group, dim=dim)),
+        "no first residual": block(first=False),
+        "no second residual": block(second=False),
+        "silu on the wrong side": block(gated=lambda gate, up: gate * F.silu(up)),
+        "no silu": block(gated=lambda gate, up: gate * up),
+        "a GLU": block(gated=lambda gate, up: gate.sigmoid() * up),
+        "GELU": block(gated=lambda gate, up: F.gelu(gate) * up),
+        "ReLU": block(gated=lambda gate, up: F.relu(gate) * up),
+        "no gate": block(gated=lambda gate, up: F.silu(up)),
+        "side by side": block(again=lambda before, after: before),
+        "LayerNorm": block(norm=right._layer_norm),
+        "no gains": block(norm=lambda x, gain, epsilon: right._norm(x, 1.0, epsilon)),
+        "norms without a root": block(
+            norm=lambda x, gain, epsilon: gain * x / (x.square().mean(-1, keepdim=True) + epsilon)
+        ),
+        "no norms": block(norm=lambda x, gain, epsilon: x),
+        "epsilon ignored": lambda x, w, num_heads, num_kv_heads, epsilon=1e-5: right._block(
+            x, w, num_heads, num_kv_heads, 1e-5
+        ),
+        "epsilon outside the root": block(
+            norm=lambda x, gain, epsilon: gain * x / (x.square().mean(-1, keepdim=True).sqrt() + epsilon)
+        ),
+        "heads not brought back": block(join=lambda context: context),
+        "keys not shared": block(share=lambda x, group, dim: x),
+        "the first key head for all": block(
+            share=lambda x, group, dim: x[:, :1].expand(-1, x.shape[1] * group, -1, -1)
+        ),
     },
     "generate.min_p": {
         "not scaled": lambda p, share: [x if x >= share * max(p) else 0.0 for x in p],

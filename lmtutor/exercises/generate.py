@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from lmtutor.exercises.examine import Exercise, compare, same
+from lmtutor.models import positions
 
 
 def _told(known: dict[float, str], got) -> str:
@@ -58,6 +59,63 @@ def _remark_cached_attention(arguments, expected, got):
     return ""
 
 
+class _Model:
+    """A pretended model: logits that depend on the whole text, and an error when it reads more than it needs to."""
+
+    def __init__(self, vocab: int, seed: int, needed: int):
+        self.vocab, self.seed, self.needed, self.read = vocab, seed, needed, 0
+
+    def __repr__(self):
+        return f"<step of a model with {self.vocab} tokens>"
+
+    def __call__(self, ids, cache):
+        if getattr(ids, "ndim", 0) != 2 or len(ids) != 1 or not ids.shape[1]:
+            raise ValueError("the model reads a tensor of ids [1, new] with at least one new token")
+        self.read += ids.shape[1]
+        if self.read > self.needed:
+            raise ValueError(f"the model has been given {self.read} tokens to read, and {self.needed} are enough")
+        cache += ids[0].tolist()
+        generator = torch.Generator().manual_seed(self.seed + sum((i + 1) * (t + 1) ** 3 for i, t in enumerate(cache)))
+        return torch.randn(1, self.vocab, generator=generator)
+
+
+def generate_with_cache(step, cache, ids, max_tokens, end) -> list[int]:
+    """Greedy: each token is read once, and the last one not at all."""
+    written, new = [], ids
+    while len(written) < max_tokens and end not in written[-1:]:
+        logits = step(torch.tensor([new]), cache)
+        new = [int(logits[0].argmax())]
+        written += new
+    return written
+
+
+def _remark_generate_with_cache(arguments, expected, got):
+    _, _, ids, max_tokens, end = arguments
+    got = [int(i) for i in got]
+    if got == [*ids, *expected]:
+        return "The new tokens only: what it read first is known."
+    if end in expected and got == expected[:-1]:
+        return f"The token that ends the text, {end}, belongs to the result."
+    if end in got[:-1]:
+        return f"After {end}, which ends the text, nothing more is written."
+    if len(got) == max_tokens + 1:
+        return "That is one token more than max_tokens."
+    if len(got) < len(expected):
+        return "It stops too early."
+    first = next((i for i, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b), None)
+    if first == 0:
+        return "The first one differs already: the model has to read all of ids before it says anything."
+    if first == 1:
+        return "From the second one on it differs: the cache holds what was read, so give the model the newest token."
+    return ""
+
+
+def _failure_generate_with_cache(arguments, error):
+    if "are enough" in str(error):
+        return "Each token should be read once: first the whole of ids, then the newest token; the last one never."
+    return "Give the step a tensor of two dimensions: torch.tensor([[...]])." if "[1, new]" in str(error) else ""
+
+
 def cache_bytes(batch: int, tokens: int, num_layers: int, kv_heads: int, head_size: int, bytes_per_number: int) -> int:
     """A key and a value for each token, in each layer, of each key head."""
     return 2 * batch * tokens * num_layers * kv_heads * head_size * bytes_per_number
@@ -77,6 +135,91 @@ def _remark_cache_bytes(arguments, expected, got):
         },
         got,
     )
+
+
+def llama_block(x, w, num_heads, num_kv_heads, epsilon=1e-5) -> torch.Tensor:
+    """A layer of Llama: [batch, time, hidden] -> the same shape."""
+    return _block(x, w, num_heads, num_kv_heads, epsilon)
+
+
+def _norm(x, gain, epsilon):
+    return gain * x / (x.square().mean(-1, keepdim=True) + epsilon).sqrt()
+
+
+def _block(
+    x, w, num_heads, num_kv_heads, epsilon, *,
+    norm=_norm, turn=("query", "key"), causal=True, share=torch.repeat_interleave, first=True, second=True,
+    gated=lambda gate, up: F.silu(gate) * up, again=lambda before, after: after, join=lambda c: c.transpose(1, 2),
+):  # fmt: skip
+    """A layer with one thing changed, so that a wrong answer can be told by its result."""
+    y = norm(x, w["attention_norm"], epsilon)
+    heads = {"query": num_heads, "key": num_kv_heads, "value": num_kv_heads}
+    parts = {name: (y @ w[name].T).unflatten(-1, (count, -1)).transpose(1, 2) for name, count in heads.items()}
+    parts |= {name: positions.rotate(parts[name]) for name in turn}
+    key, value = (share(parts[name], num_heads // num_kv_heads, dim=1) for name in ("key", "value"))
+    context = F.scaled_dot_product_attention(parts["query"], key, value, is_causal=causal)
+    attended = join(context).reshape(x.shape) @ w["output"].T
+    after = x + attended if first else attended
+    y = norm(again(x, after), w["feed_forward_norm"], epsilon)
+    change = gated(y @ w["gate"].T, y @ w["up"].T) @ w["down"].T
+    return after + change if second else change
+
+
+def _cyclic(x, group, dim):
+    return torch.cat([x] * group, dim=dim)
+
+
+def _layer_norm(x, gain, epsilon):
+    return gain * F.layer_norm(x, x.shape[-1:], eps=epsilon)
+
+
+BLOCK_MISTAKES = {
+    "The values are turned, too: only queries and keys have positions.": {"turn": ("query", "key", "value")},
+    "Without positions: turn queries and keys with `positions.rotate`.": {"turn": ()},
+    "The keys have to be turned, too.": {"turn": ("query",)},
+    "The queries have to be turned, too.": {"turn": ("key",)},
+    "Each token sees the later ones, too: is_causal=True.": {"causal": False},
+    "The wrong heads share: heads 0, 1, ... share key head 0, as `repeat_interleave` has it.": {"share": _cyclic},
+    "Around the attention the residual is missing.": {"first": False},
+    "Around the feed-forward network the residual is missing.": {"second": False},
+    "The activation is on the wrong projection: silu(gate) * up.": {"gated": lambda gate, up: gate * F.silu(up)},
+    "The gate goes through silu.": {"gated": lambda gate, up: gate * up},
+    "silu is x * sigmoid(x); yours is the sigmoid alone.": {"gated": lambda gate, up: gate.sigmoid() * up},
+    "The feed-forward network reads what comes after the attention, not x.": {"again": lambda before, after: before},
+    "RMSNorm does not subtract the mean.": {"norm": _layer_norm},
+    "The gains of the norms are missing.": {"norm": lambda x, gain, epsilon: _norm(x, 1.0, epsilon)},
+    "The heads are mixed up: bring them back behind the time (transpose) before you join them.": {"join": lambda c: c},
+}
+
+
+def _remark_llama_block(arguments, expected, got):
+    x, w, num_heads, num_kv_heads, epsilon = (*arguments, 1e-5)[:5]
+    if epsilon != 1e-5 and same(_block(x, w, num_heads, num_kv_heads, 1e-5), got, 1e-9):
+        return "epsilon has another value here: use the argument."
+    for remark, change in BLOCK_MISTAKES.items():
+        if same(_block(x, w, num_heads, num_kv_heads, epsilon, **change), got, 1e-9):
+            return remark
+    return ""
+
+
+def _failure_llama_block(arguments, error):
+    if "size of tensor" in str(error) and arguments[2] != arguments[3]:
+        return "There are fewer key heads than query heads: each has to be repeated before they meet."
+    return ""
+
+
+def _layer_weights(hidden: int, inner: int, num_heads: int, num_kv_heads: int, seed: int) -> dict[str, torch.Tensor]:
+    """Random weights of a layer, as `nn.Linear` keeps them: [out, in]."""
+    kv = hidden // num_heads * num_kv_heads
+    sizes = {"query": (hidden, hidden), "key": (kv, hidden), "value": (kv, hidden), "output": (hidden, hidden)}
+    sizes |= {"gate": (inner, hidden), "up": (inner, hidden), "down": (hidden, inner)}
+    sizes |= {"attention_norm": (hidden,), "feed_forward_norm": (hidden,)}
+    return {name: _random(*size, seed=seed + number) for number, (name, size) in enumerate(sizes.items())}
+
+
+def _block_case(batch: int, time: int, hidden: int, num_heads: int, num_kv_heads: int, *epsilon: float) -> tuple:
+    x = _random(batch, time, hidden, seed=time)
+    return x, _layer_weights(hidden, hidden + 1, num_heads, num_kv_heads, 10 * time), num_heads, num_kv_heads, *epsilon
 
 
 def min_p(p: list[float], share: float) -> list[float]:
@@ -221,12 +364,45 @@ EXERCISES = {
             remark=_remark_cached_attention,
         ),
     ),
+    "generate_with_cache": Exercise(
+        "Read all of ids first. From then on give the step the newest token alone: the rest stands in the cache. Look "
+        "whether the text has ended before you ask the model again.",
+        compare(
+            generate_with_cache,
+            [
+                (_Model(5, 0, 1), [], [1], 1, -1),
+                (_Model(5, 0, 2), [], [1], 2, -1),
+                (_Model(9, 1, 6), [], [1, 2, 3], 4, -1),
+                (_Model(4, 3, 4), [], [1, 3], 12, 0),  # the third new token ends it
+                (_Model(5, 3, 2), [], [2, 0], 5, 0),  # the first one does; the end that was read first ends nothing
+                (_Model(5, 4, 0), [], [2, 0], 0, -1),
+            ],
+            remark=_remark_generate_with_cache,
+            failure=_failure_generate_with_cache,
+        ),
+    ),
     "cache_bytes": Exercise(
         "In each layer, each token of each text leaves one key and one value of head_size numbers for each key head.",
         compare(
             cache_bytes,
             [(1, 3, 1, 1, 4, 4), (2, 12, 5, 4, 8, 4), (3, 7, 11, 3, 64, 2), (1, 2048, 96, 96, 128, 2)],
             remark=_remark_cache_bytes,
+        ),
+    ),
+    "llama_block": Exercise(
+        "In this order: norm, three projections, split into heads, turn queries and keys, repeat keys and values, "
+        "causal attention, join the heads, output, add x. Then: norm, gate and up, silu, down, add.",
+        compare(
+            llama_block,
+            [
+                _block_case(1, 1, 2, 1, 1),
+                _block_case(1, 3, 4, 2, 2),
+                _block_case(1, 3, 8, 4, 2),
+                _block_case(2, 5, 16, 4, 1),
+                _block_case(2, 6, 24, 6, 3, 0.1),
+            ],
+            remark=_remark_llama_block,
+            failure=_failure_llama_block,
         ),
     ),
     "min_p": Exercise(

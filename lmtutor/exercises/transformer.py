@@ -343,21 +343,6 @@ EXERCISES = {
             remark=_remark_decoder_layer,
         ),
     ),
-    "decoder_mask": Exercise(
-        "A mask has the axes [batch, heads, queries, keys]. Padding must not be looked at: is it a query, or a key?",
-        compare(
-            decoder_mask,
-            [
-                (torch.tensor([[1, 1]]),),
-                (torch.tensor([[0, 1]]),),
-                (torch.tensor([[1, 0]]),),
-                (torch.tensor([[1, 1, 1], [1, 1, 0]]),),
-                (torch.tensor([[0, 1, 1]]),),
-                (torch.tensor([[1], [1]]),),
-            ],
-            remark=_remark_decoder_mask,
-        ),
-    ),
     "leaks": Exercise(
         "Run the model twice: on ids, and on a copy whose last id is another one below vocab_size.",
         compare(
@@ -375,6 +360,21 @@ EXERCISES = {
             ],
             remark=_remark_leaks,
             failure=_failure_leaks,
+        ),
+    ),
+    "decoder_mask": Exercise(
+        "A mask has the axes [batch, heads, queries, keys]. Padding must not be looked at: is it a query, or a key?",
+        compare(
+            decoder_mask,
+            [
+                (torch.tensor([[1, 1]]),),
+                (torch.tensor([[0, 1]]),),
+                (torch.tensor([[1, 0]]),),
+                (torch.tensor([[1, 1, 1], [1, 1, 0]]),),
+                (torch.tensor([[0, 1, 1]]),),
+                (torch.tensor([[1], [1]]),),
+            ],
+            remark=_remark_decoder_mask,
         ),
     ),
     "decoder_layer_parameters": Exercise(

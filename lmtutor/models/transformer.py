@@ -279,7 +279,7 @@ class Transformer(nn.Module):
 
 
 def initialise(model: nn.Module) -> None:
-    """Start all matrices as Glorot and Bengio (2010) do, all biases at 0, embeddings at a size of about 1.
+    """Start all matrices as Glorot and Bengio (2010) do, all biases at 0, embeddings at a length of about 1.
 
     Queries, keys and values count as one matrix with three times as many outputs, as in `nn.MultiheadAttention`.
     """

@@ -259,12 +259,18 @@ def test_run_goes_on_after_a_failure_and_names_the_cell_and_the_error(course, ca
     assert nbformat.read(course / "elsewhere" / "01_breaks.ipynb", as_version=4).cells[2].outputs == []
 
 
-def test_run_leaves_the_learner_s_progress_alone(course, tmp_path, monkeypatch):
+def test_run_leaves_the_learner_s_progress_alone_and_takes_the_models(course, tmp_path, monkeypatch):
     monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / "mine"))
-    write_notebook(course / "chapters" / "03_home.ipynb", "import os; print(os.environ['LMTUTOR_HOME'])")
+    (tmp_path / "mine" / "models").mkdir(parents=True)
+    (tmp_path / "mine" / "models" / "converted").touch()
+    asked = "import os; from pathlib import Path; home = Path(os.environ['LMTUTOR_HOME']); "
+    asked += "print(home); print([p.name for p in (home / 'models').iterdir()])"
+    write_notebook(course / "chapters" / "03_home.ipynb", asked)
     assert main(["run", "03"]) == 0
     printed = nbformat.read(course / "runs" / "03_home.ipynb", as_version=4).cells[0].outputs[0].text
-    assert printed.strip() != str(tmp_path / "mine")
+    home, models = printed.splitlines()
+    assert home != str(tmp_path / "mine") and models == "['converted']"  # which need not be made again
+    assert (tmp_path / "mine" / "models" / "converted").exists()  # also when that home is gone
 
 
 def test_a_dead_kernel_is_told_as_such(course, capsys):

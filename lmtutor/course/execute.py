@@ -103,6 +103,7 @@ def run(notebooks: Sequence[Path], out: Path, *, profile: str, store: bool = Fal
 
     with _closing(log), home:
         environment["LMTUTOR_HOME"] = home.name
+        _share_models(Path(home.name))
         tell(f"{len(notebooks)} notebook(s), profile {profile}, executed copies in {out}/")
         outcomes = [_run_one(path, out, environment, tell) for path in notebooks]
         tell(summary(outcomes))
@@ -114,6 +115,14 @@ def run(notebooks: Sequence[Path], out: Path, *, profile: str, store: bool = Fal
     except OSError as error:
         raise CourseError(f"{error.filename} cannot be written ({_reason(error)}).") from None
     return outcomes
+
+
+def _share_models(home: Path) -> None:
+    """Let a home without progress have the learner's converted models: to make one takes half a minute."""
+    models = runtime.home().resolve() / "models"
+    with suppress(OSError):  # where nothing can be linked, each run converts its own
+        models.mkdir(parents=True, exist_ok=True)
+        (home / "models").symlink_to(models, target_is_directory=True)
 
 
 def _reason(error: OSError) -> str:

@@ -265,12 +265,12 @@ def load_llama(model: Llama, weights: Mapping[str, torch.Tensor]) -> None:
     Raises:
         CourseError: the weights are those of a model of other sizes, or not those of a Llama.
     """
-    found, own = {}, model.state_dict()
+    found, own, tied = {}, model.state_dict(), model.head.weight is model.embedding.weight
     for name, tensor in weights.items():
         for theirs, ours in NAMES.items():
             name = name.replace(theirs, ours)
         found[name] = tensor
-    if model.head.weight is model.embedding.weight and "embedding.weight" in found:
+    if tied and "embedding.weight" in found:
         found["head.weight"] = found["embedding.weight"]
     if found.keys() != own.keys():
         odd = sorted(found.keys() ^ own.keys())
@@ -283,7 +283,6 @@ def load_llama(model: Llama, weights: Mapping[str, torch.Tensor]) -> None:
                 f"The weights are those of a Llama of other sizes: {name!r} has the shape {list(tensor.shape)} where "
                 f"this model needs {list(own[name].shape)}; make the model with the sizes of the weights."
             )
-    tied = model.head.weight is model.embedding.weight
     model.load_state_dict(found, assign=model.norm.weight.is_meta)
     if tied:  # also after their tensors were taken
         model.head.weight = model.embedding.weight

@@ -34,10 +34,8 @@ def rotate(x: torch.Tensor, start: int = 0) -> torch.Tensor:
         x: queries or keys [..., time, size]; numbers i and i + size / 2 are a pair, as in Hugging Face's models.
         start: position of the first vector.
     """
-    angles = torch.arange(start, start + x.shape[-2])[:, None] * frequencies(x.shape[-1])  # [time, size / 2]
-    cos, sin = (part.to(x.dtype).to(x.device) for part in (angles.cos(), angles.sin()))  # Apple's GPUs know no float64
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+    angles = rotation(start, x.shape[-2], x.shape[-1])
+    return turn(x, tuple(part.to(x.dtype).to(x.device) for part in angles))  # Apple's GPUs know no float64
 
 
 def rotation(start: int, length: int, size: int, base: float = 10_000.0) -> tuple[torch.Tensor, torch.Tensor]:

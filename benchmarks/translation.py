@@ -38,10 +38,11 @@ ABLATIONS = {
 SHORT, PART = 10, 4  # words of a sentence in the part `back`, at most; one pair in so many has its English
 
 
-def task_of(cfg, target: str) -> SimpleNamespace:
-    """Pairs of sentences, as text and as ids, with the tokenizer."""
+def task_of(cfg, target: str, share: int = 1) -> SimpleNamespace:
+    """Pairs of sentences, as text and as ids, with the tokenizer that has read those of train, one in `share`."""
     rows = lm.load(cfg.corpus)
-    pairs = {split: [(row[cfg.source], row[target]) for row in rows[split]] for split in ("train", "test")}
+    pairs = {split: [(row[cfg.source], row[target]) for row in rows[split]] for split in rows}
+    pairs["train"] = pairs["train"][::share]
     tokenizer = text.byte_level_bpe(
         [sentence for pair in pairs["train"] for sentence in pair], cfg.vocabulary_size, ["<pad>", "<s>", "</s>"]
     )
@@ -56,17 +57,34 @@ def only_down(optimizer, steps: int):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: min(1.0, (peak / (done + 1)) ** 0.5))
 
 
+def translator(task, kind: str, dropout: float, norm_first: bool = True) -> torch.nn.Module:
+    """A model of that kind with the sizes of the profile, untrained."""
+    cfg, vocab_size = task.cfg, task.tokenizer.get_vocab_size()
+    if kind == LSTM:
+        return seq2seq.RecurrentTranslator(vocab_size, hidden_size=cfg.lstm_size, dropout=dropout)
+    sizes = {name: getattr(cfg, name) for name in ("hidden_size", "num_heads", "num_layers", "inner_size")}
+    return transformer.Transformer(vocab_size, dropout=dropout, norm_first=norm_first, **sizes)
+
+
+def loss_with(smoothing: float):
+    """The loss that `training.fit` wants, with label smoothing in training only."""
+
+    def loss(model, batch):
+        batch = dict(batch)
+        labels = batch.pop("labels").flatten()
+        smoothed = smoothing if model.training else 0.0
+        mean = F.cross_entropy(model(**batch).flatten(0, 1), labels, label_smoothing=smoothed)
+        return mean, (labels != batches.IGNORED).sum()
+
+    return loss
+
+
 def train(task, kind: str, seed: int, smoothing: float | None = None, warm_up: bool = True, norm_first: bool = True):
     """A trained model."""
-    cfg, vocab_size = task.cfg, task.tokenizer.get_vocab_size()
+    cfg = task.cfg
     seed_everything(seed)
-    if kind == LSTM:
-        rate = cfg.lstm_rate
-        model = seq2seq.RecurrentTranslator(vocab_size, hidden_size=cfg.lstm_size, dropout=cfg.dropout)
-    else:
-        rate = cfg.learning_rate
-        sizes = {name: getattr(cfg, name) for name in ("hidden_size", "num_heads", "num_layers", "inner_size")}
-        model = transformer.Transformer(vocab_size, dropout=cfg.dropout, norm_first=norm_first, **sizes)
+    model = translator(task, kind, cfg.dropout, norm_first)
+    rate = cfg.lstm_rate if kind == LSTM else cfg.learning_rate
     smoothing = cfg.smoothing if smoothing is None else smoothing
     examples = task.encoded["train"]
     lengths = [len(source) + len(target) for source, target in examples]
@@ -76,16 +94,10 @@ def train(task, kind: str, seed: int, smoothing: float | None = None, warm_up: b
         for indices in batches.by_length(lengths, cfg.batch_size, seed=1000 * seed + epoch)
     ]
 
-    def loss(model, batch):
-        batch = dict(batch)
-        labels = batch.pop("labels").flatten()
-        mean = F.cross_entropy(model(**batch).flatten(0, 1), labels, label_smoothing=smoothing)
-        return mean, (labels != batches.IGNORED).sum()
-
     training.fit(
         model,
         ready,
-        loss=loss,
+        loss=loss_with(smoothing),
         epochs=1,
         batch_size=1,
         shuffle=False,

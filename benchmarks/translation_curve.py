@@ -8,16 +8,13 @@ keeps the rows of the others.
 """
 
 import argparse
-from types import SimpleNamespace
 
 import torch
 from measure import band
-from torch.nn import functional as F
-from translation import END, LSTM, SEEDS, START, TRANSFORMER, measure
+from translation import END, LSTM, SEEDS, START, TRANSFORMER, loss_with, measure, task_of, translator
 
 import lmtutor as lm
-from lmtutor import batches, results, runtime, text, training
-from lmtutor.models import seq2seq, transformer
+from lmtutor import batches, results, runtime, training
 from lmtutor.runtime import seed_everything
 
 RUNS = {16: SEEDS, 4: SEEDS[:1], 1: SEEDS[:1]}  # one pair in so many, with which seeds
@@ -28,28 +25,11 @@ DROPOUT = 0.3  # that of Wu et al. (2021)
 NAME, COMMAND = "translation_curve", "python benchmarks/translation_curve.py"
 
 
-def task_of(cfg, share: int) -> SimpleNamespace:
-    """One training pair in `share`, all of validation and test, and a tokenizer that has read these training pairs."""
-    rows = lm.load(cfg.corpus)
-    pairs = {split: [(row[cfg.source], row[cfg.target]) for row in rows[split]] for split in rows}
-    pairs["train"] = pairs["train"][::share]
-    sentences = [sentence for pair in pairs["train"] for sentence in pair]
-    tokenizer = text.byte_level_bpe(sentences, cfg.vocabulary_size, ["<pad>", "<s>", "</s>"])
-    encoded = {
-        split: [tuple(tokenizer.encode(s).ids for s in pair) for pair in found] for split, found in pairs.items()
-    }
-    return SimpleNamespace(pairs=pairs, encoded=encoded, tokenizer=tokenizer, features=None, cfg=cfg)
-
-
 def train(task, kind: str, seed: int, passes: int, rate: float) -> tuple[torch.nn.Module, dict]:
     """A model with the weights of its best pass; how many that was, the validation loss, the seconds."""
-    cfg, vocab_size = task.cfg, task.tokenizer.get_vocab_size()
+    cfg = task.cfg
     seed_everything(seed)
-    if kind == LSTM:
-        model = seq2seq.RecurrentTranslator(vocab_size, hidden_size=cfg.lstm_size, dropout=DROPOUT)
-    else:
-        sizes = {name: getattr(cfg, name) for name in ("hidden_size", "num_heads", "num_layers", "inner_size")}
-        model = transformer.Transformer(vocab_size, dropout=DROPOUT, **sizes)
+    model = translator(task, kind, DROPOUT)
 
     def by_length(split: str, epochs: int) -> tuple[list[list[tuple]], int]:
         """Batches of pairs, and how many make a pass."""
@@ -57,18 +37,11 @@ def train(task, kind: str, seed: int, passes: int, rate: float) -> tuple[torch.n
         found = batches.epochs_by_length(lengths, cfg.batch_size, epochs, seed=seed)
         return [[task.encoded[split][i] for i in indices] for indices in found], len(found) // epochs
 
-    def loss(wrapped, batch):
-        batch = dict(batch)
-        labels = batch.pop("labels").flatten()
-        smoothing = cfg.smoothing if model.training else 0.0
-        mean = F.cross_entropy(wrapped(**batch).flatten(0, 1), labels, label_smoothing=smoothing)
-        return mean, (labels != batches.IGNORED).sum()
-
     ready, each = by_length("train", passes)
     history = training.fit(
         model,
         ready,
-        loss=loss,
+        loss=loss_with(cfg.smoothing),
         epochs=1,
         batch_size=1,
         shuffle=False,
@@ -118,7 +91,7 @@ def main(only: list[int]) -> None:
     stored = (runtime.share("results") / f"{NAME}.json").exists()
     rows = {(row["pairs"], row["model"]): row for row in (results.read(NAME)["rows"] if stored else [])}
     for share in only:
-        task = task_of(cfg, share)
+        task = task_of(cfg, cfg.target, share)
         for kind in (LSTM, TRANSFORMER):
             smallest = [row for row in sorted(rows.values(), key=lambda row: row["pairs"]) if row["model"] == kind]
             rate = None if share == max(RUNS) else smallest[0]["learning rate"]

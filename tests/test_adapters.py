@@ -22,7 +22,7 @@ from lmtutor.tasks import finetuning
 
 SIZES = {"hidden_size": 16, "num_heads": 2, "num_layers": 2, "inner_size": 24, "max_length": 20, "dropout": 0.0}
 METHODS = list(adapters.METHODS)
-MERGED = ["lora", "bitfit", "ia3"]
+MERGED = ["lora", "dora", "bitfit", "ia3"]
 
 
 def made(seed=0, dtype=torch.float64):
@@ -70,8 +70,8 @@ def test_switched_off_it_is_exactly_the_base(method):
         assert not torch.allclose(on, base(**batch))
 
 
-@pytest.mark.proof("12", "a change that has learned nothing", "the base", "LoRA, bottleneck, BitFit, IA³")
-@pytest.mark.parametrize("method", ["lora", "bottleneck", "bitfit", "ia3"])
+@pytest.mark.proof("12", "a change that has learned nothing", "the base", "LoRA, DoRA, bottleneck, BitFit, IA³")
+@pytest.mark.parametrize("method", ["lora", "dora", "bottleneck", "bitfit", "ia3"])
 def test_before_it_has_learned_it_changes_nothing(method):
     model, batch = made(), some_batch()
     with torch.no_grad():
@@ -351,6 +351,96 @@ def test_lora_is_peft_s_outputs_gradients_and_a_step(tmp_path, stabilised):
     adapters.merge(ours, "task")
     with torch.no_grad():
         torch.testing.assert_close(ours(**batch), theirs(**batch).logits, rtol=0, atol=1e-9)
+
+
+@pytest.mark.proof("12", "DoRA: outputs, gradients, merged", "peft LoraConfig(use_dora=True)", "padded texts, all maps")
+def test_dora_is_peft_s_outputs_and_gradients(tmp_path):
+    from peft import LoraConfig
+
+    names = {"self.query": "attention.query", "self.key": "attention.key", "self.value": "attention.value",
+             "attention.output.dense": "attention.output", "intermediate.dense": "feed_forward.inner",
+             "output.dense": "feed_forward.outer"}  # fmt: skip
+    config = LoraConfig(task_type="SEQ_CLS", r=3, lora_alpha=5, use_dora=True,
+                        target_modules=r".*encoder.*\.(query|key|value|dense)")  # fmt: skip
+    ours, batch, labels = made(), some_batch(), torch.tensor([0, 1, 1])
+    theirs = theirs_with(config, tmp_path, ours)
+    targets = r"attention\.(query|key|value|output)|feed_forward\.(inner|outer)"
+    adapters.add(ours, "task", "dora", targets=targets, rank=3, alpha=5.0)
+    moved(ours)
+    theirs.base_model.model.classifier.modules_to_save["default"].load_state_dict(ours.classifier.state_dict())
+    pairs = []
+    for i, layer in enumerate(ours.bert.encoder.layers):
+        for their_name, our_name in names.items():
+            change = layer.get_submodule(our_name).changes["task"]
+            their = theirs.base_model.model.bert.encoder.layer[i].get_submodule(
+                their_name if "." in their_name and not their_name.startswith("self") else f"attention.{their_name}"
+            )
+            pairs += [(change.turn.a, their.lora_A["default"].weight), (change.turn.b, their.lora_B["default"].weight),
+                      (change.lengths, their.lora_magnitude_vector["default"].weight)]  # fmt: skip
+    with torch.no_grad():
+        for mine, their in pairs:
+            their.copy_(mine)
+    mine, their = ours(**batch), theirs(**batch).logits
+    torch.testing.assert_close(mine, their, rtol=0, atol=1e-12)
+    for logits in (mine, their):
+        F.cross_entropy(logits, labels).backward()
+    for a, b in pairs:
+        torch.testing.assert_close(a.grad, b.grad, rtol=0, atol=1e-12)
+    theirs.merge_adapter()
+    adapters.merge(ours, "task")
+    with torch.no_grad():
+        torch.testing.assert_close(ours(**batch), theirs(**batch).logits, rtol=0, atol=1e-9)
+
+
+@pytest.mark.proof("12", "several LoRAs added up", "peft add_weighted_adapter, cat", "shares 0.5 and -2, ranks 2 and 3")
+def test_a_blend_is_peft_s_weighted_adapter(tmp_path):
+    from peft import LoraConfig
+
+    ours, batch = made(), some_batch()
+    config = {"target_modules": ["query", "value"]}  # peft does not add up heads, so there is none among its parts
+    theirs = theirs_with(LoraConfig(r=2, lora_alpha=5, **config), tmp_path, ours)
+    theirs.add_adapter("second", LoraConfig(r=3, lora_alpha=4, **config))
+    theirs = theirs.double()
+    for name, their, rank, alpha in (("a", "default", 2, 5.0), ("b", "second", 3, 4.0)):
+        adapters.add(ours, name, "lora", rank=rank, alpha=alpha)
+        head = copy.deepcopy(ours.classifier.state_dict())
+        moved(ours, name, seed=rank)
+        ours.classifier.load_state_dict(head)
+        own = {n: p for n, p in ours.named_parameters() if f".changes.{name}." in n}
+        for key, parameter in theirs.named_parameters():
+            if f".{their}.weight" in key and "lora_" in key:
+                which = "a" if "lora_A" in key else "b"
+                parameter.data.copy_(own[f"bert.{place_of(key)}.changes.{name}.{which}"])
+    theirs.add_weighted_adapter(["default", "second"], [0.5, -2.0], "sum", combination_type="cat")
+    theirs.set_adapter("sum")
+    adapters.blend(ours, "sum", {"a": 0.5, "b": -2.0})
+    with torch.no_grad():
+        torch.testing.assert_close(ours(**batch), theirs(**batch).logits, rtol=0, atol=1e-10)
+
+
+def test_what_is_no_lora_in_the_same_places_cannot_be_added_up():
+    model = with_change("lora")
+    adapters.add(model, "other", "ia3")
+    adapters.add(model, "elsewhere", "lora", targets="outer")
+    for shares in ({"task": 1.0, "other": 1.0}, {"task": 1.0, "elsewhere": 1.0}, {}):
+        with pytest.raises(CourseError, match="Only LoRAs in the same places can be added up"):
+            adapters.blend(model, "sum", shares)
+    with pytest.raises(CourseError, match="The change 'tusk' is not known"):
+        adapters.blend(model, "sum", {"tusk": 1.0})
+    adapters.add(model, "large", "lora", rank=16)
+    with pytest.raises(CourseError, match="A matrix of 16 x 16 has changes of rank 1 to 16, not 24"):
+        adapters.blend(model, "sum", {"task": 1.0, "large": 1.0})
+
+
+def test_a_blend_of_one_is_that_one_and_is_kept_in_a_file(tmp_path):
+    model, batch = with_change("lora"), some_batch()
+    with torch.no_grad():
+        before = model(**batch)
+        adapters.blend(model, "all of it", {"task": 1.0})
+        torch.testing.assert_close(model(**batch), before, rtol=0, atol=1e-12)
+        adapters.save(model, "all of it", tmp_path / "sum")
+        again = adapters.load(made().bert, "sum", tmp_path / "sum").eval()
+        torch.testing.assert_close(again(**batch), before, rtol=0, atol=1e-12)
 
 
 @pytest.mark.proof("12", "IA³", "peft IA3Config", "padded texts, same vectors")

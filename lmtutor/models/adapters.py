@@ -1,8 +1,9 @@
 """Parameter-efficient fine-tuning: small changes to a frozen encoder, by name, that can be switched, merged and kept.
 
-`add` puts a change into a model, `use` switches between several, `merge` folds one into the weights, `save` and `load`
-keep it in a file that knows the base it belongs to. Built in chapter 12. Works on any model whose layers are those of
-`lmtutor.models.transformer`; in a `BertClassifier` the head is no part of the base, and learns as well.
+`add` puts a change into a model, `use` switches between several, `blend` adds up several, `merge` folds one into the
+weights, `save` and `load` keep it in a file that knows the base it belongs to. Built in chapter 12. Works on any model
+whose layers are those of `lmtutor.models.transformer`; in a `BertClassifier` the head is no part of the base, and
+learns as well.
 """
 
 from __future__ import annotations
@@ -63,6 +64,38 @@ class LoRA(nn.Module):
     def fold(self, base: nn.Linear) -> None:
         """Put the change into the base's own matrix."""
         base.weight += self.scale * self.b @ self.a
+
+
+class DoRA(nn.Module):
+    """Weight-decomposed low-rank adaptation (Liu et al., 2024): LoRA turns each row of W, and a number sets its length.
+
+    The length of the turned row counts as a constant in the gradient, as in section 4.3 of the paper and in `peft`.
+
+    Args:
+        base: the linear map that is changed.
+        rank, alpha: of the LoRA that turns the rows.
+    """
+
+    def __init__(self, base: nn.Linear, rank: int = 8, alpha: float = 16.0):
+        super().__init__()
+        self.turn = LoRA(base, rank, alpha)
+        self.lengths = nn.Parameter(base.weight.detach().norm(dim=1))  # [rows]
+
+    def forward(self, base: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        """[..., columns] -> [..., rows]."""
+        bias = 0.0 if base.bias is None else base.bias
+        return self.lengths / self.turned(base).norm(dim=1) * (self.turn(base, x) - bias) + bias
+
+    @torch.no_grad()
+    def turned(self, base: nn.Linear) -> torch.Tensor:
+        """W + scale * B A."""
+        return base.weight + self.turn.scale * self.turn.b @ self.turn.a
+
+    @torch.no_grad()
+    def fold(self, base: nn.Linear) -> None:
+        """Put the change into the base's own matrix."""
+        turned = self.turned(base)
+        base.weight.copy_((self.lengths / turned.norm(dim=1))[:, None] * turned)
 
 
 class Bottleneck(nn.Module):
@@ -189,6 +222,7 @@ def widened(mask: torch.Tensor | None, length: int) -> torch.Tensor | None:
 # Of each method the places that it changes, as patterns of their names, and what it puts there.
 METHODS: dict[str, dict[str, Callable]] = {
     "lora": {r"attention\.(query|value)": LoRA},
+    "dora": {r"attention\.(query|value)": DoRA},
     "bottleneck": {r"attention\.output|feed_forward\.outer": Bottleneck},
     "bitfit": {r".+": Shift},  # of what has a bias
     "ia3": {r"attention\.(key|value)": Scale, r"feed_forward\.outer": partial(Scale, inputs=True)},
@@ -285,6 +319,36 @@ def use(model: nn.Module, name: str | None) -> None:
         part.active = name if name in part.changes else None
         if part.active:
             part.changes[name].requires_grad_(True)
+
+
+def blend(model: nn.Module, name: str, shares: dict[str, float]) -> None:
+    """Add several LoRAs up, each times its share, to one new LoRA, and switch it on: W + sum of share * scale * B A.
+
+    The matrices A are put below each other, and the matrices B side by side, so the ranks add up and the sum is exact.
+
+    Args:
+        model: as in `add`.
+        name: what the sum shall be called.
+        shares: names of LoRAs in the model, and how much of each; they need not add up to 1.
+
+    Raises:
+        CourseError: there is none by one of the names, or they are no LoRAs in the same places; and as in `add`.
+    """
+    for one in shares:
+        choose(one, names(model), "The change")
+    about = [encoder_of(model).adapters[one] for one in shares]
+    if not about or any((each["method"], each.get("targets")) != ("lora", about[0].get("targets")) for each in about):
+        raise CourseError(f"Only LoRAs in the same places can be added up, at least one of them; got {list(shares)}.")
+    parts = [part for part in _adapted(encoder_of(model)).values() if next(iter(shares)) in part.changes]
+    rank = max(sum(len(part.changes[one].a) for one in shares) for part in parts)
+    targets = {"targets": about[0]["targets"]} if "targets" in about[0] else {}
+    add(model, name, "lora", **targets, rank=rank, alpha=float(rank))  # so the scale is 1
+    with torch.no_grad():
+        for part in parts:
+            new, old = part.changes[name], [part.changes[one] for one in shares]
+            scaled = [share * one.scale * one.a for share, one in zip(shares.values(), old, strict=True)]
+            new.a.copy_(torch.cat(scaled))
+            new.b.copy_(torch.cat([one.b for one in old], dim=1))
 
 
 def names(model: nn.Module) -> list[str]:

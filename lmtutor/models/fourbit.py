@@ -109,6 +109,11 @@ class FourBitLinear(nn.Module):
         """The matrix, in four bits."""
         return Quantised(self.codes, self.largest, torch.Size((self.out_features, self.in_features)), self.levels)
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """The numbers that the codes stand for, made anew."""
+        return dequantise(self.kept)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., in_features] -> [..., out_features]."""
         product = _Product.apply(x, self.kept)

@@ -160,7 +160,9 @@ def guess_scores(model, tokenizer, stretches, causal: bool) -> dict[str, float]:
 def checkpoint(cfg) -> None:
     tokenizer = text.wordpiece(texts_of(cfg, "train"), cfg.vocabulary_size, cfg.max_length)
     with Stopwatch() as watch:
-        model, history = pretrain(cfg, tokenizer, steps=cfg.checkpoint_steps, seed=0, log_every=400)
+        model, history = pretrain(
+            cfg, tokenizer, steps=cfg.checkpoint_steps, seed=0, log_every=400, std=cfg.hidden_size**-0.5
+        )
     folder = runtime.share("data") / "checkpoints" / NAME
     bert.save(model, folder)
     tokenizer.save_pretrained(folder)

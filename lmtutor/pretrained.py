@@ -68,7 +68,7 @@ MODELS = {
     ),
     "mini_bert": Model(
         about="A BERT of 2 layers of 128, pretrained on the course's own texts; its card says how.",
-        sha256="daba966f4e2c4da0a99366aae1b163415fd449be7f9bd3f1dbc20ac1e058e136",
+        sha256="bb259556360d82c30a9e33b6b62debbd356983604219478b4caee5a88d222b17",
         embedded="checkpoints/mini_bert",
     ),
     "notices_reader": Model(

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from lmtutor.exercises.examine import Exercise, compare, same
 from lmtutor.models import positions
+from lmtutor.models.attention import fast_attention
 
 
 def _told(known: dict[float, str], got) -> str:
@@ -38,21 +39,24 @@ def _remark_parameters(arguments, expected, got):
 
 def cached_attention(query, keys, values) -> torch.Tensor:
     """Causal attention of the last tokens of a text to all of it: [batch, heads, new, size]."""
-    new, total = query.shape[2], keys.shape[2]
-    mask = torch.ones(new, total, dtype=torch.bool).tril(total - new)
-    return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+    return _under_a_diagonal(query, keys, values, keys.shape[2] - query.shape[2])
+
+
+def _under_a_diagonal(query, keys, values, diagonal: int) -> torch.Tensor:
+    """Attention in which new token i sees the tokens up to i + diagonal."""
+    mask = torch.ones(query.shape[2], keys.shape[2], dtype=torch.bool).tril(diagonal)
+    return fast_attention(query, keys, values, mask)
 
 
 def _remark_cached_attention(arguments, expected, got):
     query, keys, values = arguments
     new, total = query.shape[2], keys.shape[2]
-    if same(F.scaled_dot_product_attention(query, keys, values, is_causal=True), got, 1e-6):
+    if same(_under_a_diagonal(*arguments, 0), got, 1e-6):
         return "The triangle lies in the upper left corner still: there the first new token sees the first token alone."
-    if same(F.scaled_dot_product_attention(query, keys, values), got, 1e-6):
+    if same(fast_attention(*arguments), got, 1e-6):
         return "Now each new token sees the new ones after it, too: a mask is needed where several are read at once."
     for shift in (-1, 1):
-        mask = torch.ones(new, total, dtype=torch.bool).tril(total - new + shift)
-        if mask[0].any() and same(F.scaled_dot_product_attention(query, keys, values, attn_mask=mask), got, 1e-6):
+        if total - new + shift >= 0 and same(_under_a_diagonal(*arguments, total - new + shift), got, 1e-6):
             return "Nearly: the last new token sees all tokens, the one before it all but one. Move the diagonal."
     if new > 1 and same(expected[:, :, -1:], got, 1e-6):
         return "A row for each new token is wanted, not for the last one only."
@@ -157,7 +161,7 @@ def _block(
     parts = {name: (y @ w[name].T).unflatten(-1, (count, -1)).transpose(1, 2) for name, count in heads.items()}
     parts |= {name: positions.rotate(parts[name]) for name in turn}
     key, value = (share(parts[name], num_heads // num_kv_heads, dim=1) for name in ("key", "value"))
-    context = F.scaled_dot_product_attention(parts["query"], key, value, is_causal=causal)
+    context = fast_attention(parts["query"], key, value, causal=causal)
     attended = join(context).reshape(x.shape) @ w["output"].T
     after = x + attended if first else attended
     y = norm(again(x, after), w["feed_forward_norm"], epsilon)
@@ -396,10 +400,11 @@ EXERCISES = {
             llama_block,
             [
                 _block_case(1, 1, 2, 1, 1),
+                _block_case(1, 1, 2, 1, 1, 0.1),
                 _block_case(1, 3, 4, 2, 2),
                 _block_case(1, 3, 8, 4, 2),
                 _block_case(2, 5, 16, 4, 1),
-                _block_case(2, 6, 24, 6, 3, 0.1),
+                _block_case(2, 6, 24, 6, 3),
             ],
             remark=_remark_llama_block,
             failure=_failure_llama_block,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
+import gc
 import os
 import random
 import sys
@@ -24,7 +25,7 @@ import psutil
 import torch
 
 SECONDS = 10.0  # that code may run, beyond what the check allows it
-PATIENCE = 2.0  # seconds in which stopped code has to end; then its thread is left behind
+PATIENCE = 5.0  # seconds in which stopped code has to end; then its thread is left behind
 MEMORY = 1e9  # bytes that it may add
 PRINTED = 20_000  # characters that it may print
 
@@ -83,12 +84,21 @@ def _wait(worker: threading.Thread, seconds: float) -> str:
 
 
 def _stop(worker: threading.Thread) -> bool:
-    """Raise SystemExit, of which threads end silently, and again where it is caught; returns whether it ended."""
-    end = time.monotonic() + PATIENCE
-    while worker.is_alive() and time.monotonic() < end:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit))
-        worker.join(0.2)
-    return not worker.is_alive()
+    """Raise SystemExit, of which threads end silently, and again where it is caught; returns whether it ended.
+
+    No garbage is collected meanwhile: code that makes much of it would be in a collection most of the time, and an
+    error that meets a callback of the collector (Hypothesis has one) is lost.
+    """
+    end, collects = time.monotonic() + PATIENCE, gc.isenabled()
+    gc.disable()
+    try:
+        while worker.is_alive() and time.monotonic() < end:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit))
+            worker.join(0.1)
+        return not worker.is_alive()
+    finally:
+        if collects:
+            gc.enable()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ _ROOMS = {
     "": ("data", "decoding", "exercises", "metrics", "models", "plots", "pretrained", "results", "training", "widgets"),
     "course": ("doctor",),
     "data": ("batches", "text"),
-    "tasks": ("answering", "extraction", "finetuning", "pretraining", "summaries", "tagging"),
+    "tasks": ("answering", "chatting", "extraction", "finetuning", "pretraining", "summaries", "tagging"),
 }
 _MODULES = {name: f"lmtutor.{room}.{name}".replace("..", ".") for room, names in _ROOMS.items() for name in names}
 

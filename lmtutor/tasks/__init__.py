@@ -1,1 +1,1 @@
-"""One module a task: pretraining, fine-tuning, tagging, extraction, answering, summaries."""
+"""One module a task: pretraining, fine-tuning, tagging, extraction, answering, summaries, chatting."""

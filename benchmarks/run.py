@@ -40,6 +40,7 @@ BENCH = [
     ("finetuning", "speed", False),
     ("adapters", "speed", False),
     ("adapters", "memory", False),
+    ("smollm_adapters", "", False),
 ]
 # The longest first, so that no core waits long for the last one.
 SCOREBOARD = [

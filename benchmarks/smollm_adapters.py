@@ -2,11 +2,10 @@
 
 python benchmarks/smollm_adapters.py train      the runs of three seeds, each kept in --cache, and what they score
 python benchmarks/smollm_adapters.py table      the stored table, texts, and the adapter of the first seed
-python benchmarks/smollm_adapters.py            a step's time and peak memory beside peft's (make bench ONLY=smollm_adapters)
+make bench ONLY=smollm_adapters                 a step's time and its peak memory beside peft's
 """
 
 import argparse
-import copy
 import json
 import math
 import statistics
@@ -17,18 +16,30 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from measure import band, comparison, in_turns, middle, ratios
+from measure import band, comparison, in_turns, ratios
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import lmtutor as lm
-from lmtutor import pretrained, results
+from lmtutor import pretrained, results, runtime
 from lmtutor.models import adapters, fourbit, llama, peft_files
-from lmtutor.runtime import Stopwatch, seed_everything
+from lmtutor.runtime import seed_everything
 from lmtutor.tasks import chatting
 
 SEEDS, STEPS, BATCH, LONGEST, RATE, RANK, ALPHA = (0, 1, 2), 160, 4, 128, 2e-4, 8, 16.0
 NOTICES, SHOWN = 60, 5  # of the test split; those whose texts are kept
 WINDOWS, WINDOW = 12, 256  # of harbour prose, to measure what was forgotten
+BASELINES = ("as it came", "two examples", "five examples")
+TITLES = {
+    "as it came": "untrained, the task described",
+    "two examples": "untrained, and two examples in the prompt",
+    "five examples": "untrained, and five examples",
+    "LoRA": "LoRA",
+    "QLoRA": "QLoRA: the base in four bits",
+}
+OURS = "LoRA, ours"
+EVERY = {OURS: 3, "LoRA, ours, nothing computed again": 0, "QLoRA, ours": 3}  # of how many layers one is computed again
+WAYS = (*EVERY, "peft")
+TURNS, PROCESSES = 5, 2
 PACKAGES = ("torch", "transformers", "peft")
 
 
@@ -160,6 +171,149 @@ def run(way: str, seed: int, cache: Path) -> dict:
 def few() -> list[dict]:
     """One short notice of the train split for each event."""
     rows = [row for row in lm.load("notices", "train") if chatting.form(row)]
-    return [
-        min((r for r in rows if r["kind"] == kind), key=lambda r: abs(len(r["text"]) - 200)) for kind in chatting.EVENTS
+    kinds = [[row for row in rows if row["kind"] == kind] for kind in chatting.EVENTS]
+    return [min(some, key=lambda row: abs(len(row["text"]) - 200)) for some in kinds]
+
+
+def chosen(cache: Path) -> list[tuple[str, str, int]]:
+    """Title, way, seed of each run that is there or is to be."""
+    plain = [(way, way, 0) for way in BASELINES]
+    return plain + [(f"{way}, seed {seed}", way, seed) for way in ("LoRA", "QLoRA") for seed in SEEDS]
+
+
+def experiment(cache: Path) -> None:
+    """All runs that the cache does not have."""
+    for _, way, seed in chosen(cache):
+        run(way, seed, cache)
+
+
+def table(cache: Path) -> None:
+    """The stored table, some texts, and the first seed's adapter as a checkpoint."""
+    found = {title: run(way, seed, cache) for title, way, seed in chosen(cache)}
+    measures = ["JSON, %", "fields right, %", "forms right, %", "values not in the notice, %"]
+    rows = []
+    for title in (*BASELINES, "LoRA", "QLoRA"):
+        runs = [one for name, one in found.items() if name == title or name.startswith(f"{title}, seed")]
+        row = {"model": TITLES[title], "runs": len(runs)}
+        row |= {measure: band([one[measure] for one in runs], 0) for measure in measures}
+        rows.append(row | {"perplexity of prose": band([math.exp(one["prose"]) for one in runs], 1)})
+    notices = asked()
+    texts = [
+        {"notice": row["text"], "truth": json.dumps(chatting.form(row))}
+        | {title: one["answers"][number] for title, one in found.items()}
+        for number, row in enumerate(notices)
     ]
+    training = {title: one for title, one in found.items() if "losses" in one}
+    results.record(
+        "smollm_lora",
+        rows,
+        about=f"SmolLM2-135M fills in the form of {len(notices)} test notices, half of whose names it never saw; "
+        f"untrained with the task described, with two and with five examples in the prompt as well, and after {STEPS} "
+        f"steps of {BATCH} forms (rank {RANK} on all linear maps, alpha {ALPHA:g}, rate {RATE:g}, base in bfloat16). "
+        f"Lowest to highest of the runs. Perplexity of the harbour's prose, {WINDOWS} windows of {WINDOW}.",
+        command="python benchmarks/smollm_adapters.py table",
+        packages=PACKAGES,
+        seeds=list(SEEDS),
+        texts=texts,
+        losses={title: [round(loss, 3) for loss in one["losses"]] for title, one in training.items()},
+        training_seconds={title: round(one["seconds"]) for title, one in training.items()},
+    )
+    print(results.markdown("smollm_lora"))
+
+
+# --- time and memory --------------------------------------------------------------------------------------------------
+
+
+def stepper(way: str):
+    """A training step on 4 x 128 tokens, of which the last 40 of each row are the answer, in float32."""
+    torch.manual_seed(0)
+    ids = torch.randint(1000, 40_000, (4, 128))
+    batch = {"input_ids": ids, "labels": ids.clone()}
+    batch["labels"][:, :-40] = chatting.IGNORED
+    folder = pretrained.folder("smollm2")
+    if way == "peft":
+        from peft import LoraConfig, get_peft_model
+        from transformers import LlamaForCausalLM
+
+        config = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
+        model = get_peft_model(LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32), config)
+        learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        loss_of = lambda: model(**batch).loss  # noqa: E731
+    else:
+        model = llama.load(folder)
+        if way == "QLoRA, ours":
+            fourbit.quantise_model(model.layers)
+        adapters.add(model, "form", "lora", targets=chatting.ALL_LINEAR, rank=RANK, alpha=ALPHA)
+        learning = chatting.learning(model)
+        chatting.recompute(model, EVERY[way])
+        loss_of = lambda: chatting.answer_loss(model, batch)[0]  # noqa: E731
+    model.train()
+    optimizer = torch.optim.AdamW(learning, lr=RATE, weight_decay=0.0)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss_of().backward()
+        optimizer.step()
+
+    return step
+
+
+def peak(way: str) -> None:
+    """Print the peak memory of this process after two steps."""
+    step = stepper(way)
+    for _ in range(2):
+        step()
+    print(json.dumps(runtime.peak_memory()))
+
+
+def bench() -> None:
+    """Steps in turns; peak memory in processes of their own."""
+    peaks: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(PROCESSES):
+        for way in WAYS:
+            command = [sys.executable, __file__, "peak", "--way", way]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            peaks[way].append(json.loads(said.strip().splitlines()[-1]) / 1e9)
+    taken = in_turns({way: stepper(way) for way in WAYS}, TURNS)
+    rows = [
+        {
+            "training": way,
+            "s a step": round(statistics.median(taken[way]), 2),
+            "times ours": round(statistics.median(ratios(taken[way], taken[OURS])), 2),
+            "peak GB": round(statistics.median(peaks[way]), 2),
+        }
+        for way in WAYS
+    ]
+    what = "SmolLM2 with LoRA, 4 x 128 tokens"
+    results.record(
+        "smollm_speed",
+        rows,
+        about="SmolLM2, LoRA of rank 8 on all linear maps, float32: a training step on 4 x 128 tokens, 40 of each row "
+        f"the answer, {TURNS} turns; peak memory of a process that loads the model and makes two steps, median of "
+        f"{PROCESSES}; {torch.get_num_threads()} thread(s).",
+        command="make bench ONLY=smollm_adapters",
+        packages=PACKAGES,
+        comparisons=[
+            comparison(
+                "12", f"{what}: a step", "peft", ratios(taken[OURS], taken["peft"]), "times its time", at_most=1
+            ),
+            comparison("12", f"{what}: peak memory", "", peaks[OURS], "GB", at_most=2.5),
+            comparison("12", f"{what}: peak memory", "peft", ratios(peaks[OURS], peaks["peft"]), "times its memory"),
+        ],
+    )
+    print(results.markdown("smollm_speed"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="?", choices=["train", "table", "peak"])
+    parser.add_argument("--cache", type=Path, default=Path("runs/smollm"), help="a folder that keeps each run")
+    parser.add_argument("--way", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    lm.setup("12", quiet=True)
+    if arguments.part == "peak":
+        peak(arguments.way)
+    elif arguments.part:
+        {"train": experiment, "table": table}[arguments.part](arguments.cache)
+    else:
+        bench()

@@ -1,4 +1,4 @@
-"""A chat model learns a task: the form's truth, ids and labels, the loss of answers, memory; LoRA of a Llama as peft has it."""
+"""A chat model learns a task: the form's truth, ids and labels, the answers' loss; LoRA of a Llama is peft's."""
 
 import copy
 import json

@@ -1,7 +1,7 @@
 """Teach a chat model a task by examples: conversations as ids, the loss of the answers alone, answers asked for.
 
-The task is the harbour office's form: of a notice the event, the ship, and what belongs to them, as a line of JSON. Built
-in chapter 12, with SmolLM2 and LoRA.
+The task is the harbour office's form: of a notice the event, the ship, and what belongs to them, as a line of JSON.
+Built in chapter 12, with SmolLM2 and LoRA.
 """
 
 from __future__ import annotations
@@ -136,9 +136,11 @@ def encode(
 def collate(examples: Sequence[tuple[list[int], list[int]]]) -> dict[str, torch.Tensor]:
     """[batch, time] each. Filled up behind the text, where no token looks, so that no mask is needed."""
     time = max(len(ids) for ids, _ in examples)
-    columns = zip(*[(ids + [0] * (time - len(ids)), labels + [IGNORED] * (time - len(ids))) for ids, labels in examples],
-                  strict=True)  # fmt: skip
-    return dict(zip(("input_ids", "labels"), map(torch.tensor, columns), strict=True))
+    rows = {"input_ids": [], "labels": []}
+    for ids, labels in examples:
+        rows["input_ids"].append(ids + [0] * (time - len(ids)))
+        rows["labels"].append(labels + [IGNORED] * (time - len(labels)))
+    return {name: torch.tensor(found) for name, found in rows.items()}
 
 
 def answer_loss(model: llama.Llama, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,7 +159,7 @@ def answer_loss(model: llama.Llama, batch: Mapping[str, torch.Tensor]) -> tuple[
 
 
 def recompute(model: llama.Llama, every: int = 1) -> None:
-    """Keep of each `every`-th layer only what went in, and compute the rest again on the way back: less memory, more time.
+    """Keep of each `every`-th layer only what went in, and compute the rest again on the way back: less memory.
 
     Gradient checkpointing (Chen et al., 2016). 0 keeps everything again.
     """

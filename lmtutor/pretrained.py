@@ -38,6 +38,7 @@ class Model:
     package: tuple[str, str] | None = None  # a Python package and, inside it, a folder or a GGUF file
     pip: tuple[str, ...] = ()  # what brings that package, without what it needs in order to run the model itself
     hub: str | None = None  # name on the hub
+    weights: str = WEIGHTS  # its file
 
     @property
     def install(self) -> str:
@@ -103,7 +104,7 @@ def folder(name: str) -> Path:
         raise CourseError(f"{name!r} is not installed: run `{model.install}`, or `make lab` in a checkout.")
     if found.suffix == ".gguf":
         return _converted(name, found, model)
-    _check(name, found / WEIGHTS, model.sha256)
+    _check(name, found / model.weights, model.sha256)
     return found
 
 

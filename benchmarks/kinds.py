@@ -17,6 +17,7 @@ from lmtutor import pretrained, training
 from lmtutor.data import batches
 from lmtutor.models import adapters, bert, classifier, fourbit, gpt, llama, tagger
 from lmtutor.models.attention import MultiHeadAttention
+from lmtutor.models.copying import CopyingTransformer
 from lmtutor.models.recurrent import CELLS, RecurrentLanguageModel, WindowLanguageModel, carried_loss
 from lmtutor.models.seq2seq import RecurrentTranslator
 from lmtutor.models.transformer import Transformer
@@ -126,8 +127,10 @@ def translation_loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[
 
 
 def translator(kind: str, width: int) -> Training:
-    if kind == "transformer":
-        model = Transformer(VOCABULARY, hidden_size=width, num_heads=4, num_layers=1, max_length=LENGTH + 1)
+    if kind != "recurrent":
+        model = {"transformer": Transformer, "copying": CopyingTransformer}[kind](
+            VOCABULARY, hidden_size=width, num_heads=4, num_layers=1, max_length=LENGTH + 1
+        )
     else:
         model = RecurrentTranslator(VOCABULARY, hidden_size=width)
     pairs = [(ids, ids[::-1]) for ids in texts()]
@@ -219,6 +222,7 @@ KINDS: dict[str, Callable[[int], Training]] = {
     "attention": attention,
     "translator, recurrent": partial(translator, "recurrent"),
     "translator, transformer": partial(translator, "transformer"),
+    "translator, copying": partial(translator, "copying"),
     "gpt": decoder,
     "llama": modern_decoder,
     "bert, pretraining": masked,

@@ -688,3 +688,54 @@ def matrices(
     ax.axis("off")
     plain(ax)
     return ax
+
+
+def copy_gate(
+    source: Sequence[str], weights: Sequence[float], written: Mapping[str, float], gate: float, ax: Axes | None = None
+) -> Axes:
+    """A gate between writing and copying: two distributions, each times its share, added word by word.
+
+    Args:
+        source: words of the source, from left to right.
+        weights: of the attention to each of them; they sum to 1.
+        written: a word of the vocabulary -> its probability.
+        gate: the share of what is written, p_gen.
+    """
+    ax = new_axes(ax, figsize=(8.8, 3.7))
+    ax.set(xlim=(-0.3, 15.4), ylim=(-0.5, 6.6))
+    ax.axis("off")
+    words = [*written, *(word for word in dict.fromkeys(source) if word not in written)]
+    copied = {word: sum(w for one, w in zip(source, weights, strict=True) if one == word) for word in words}
+    write, copy = COLOURS[0], COLOURS[1]
+
+    def bars_at(x, y, names, parts, title):
+        """Upright bars on a line at y; `parts` are (heights, colour), one on top of the other."""
+        ax.plot([x - 0.1, x + 1.05 * len(names)], [y, y], color="0.4", linewidth=0.8)
+        low = [0.0] * len(names)
+        for heights, colour in parts:
+            for i, height in enumerate(heights):
+                corner = (x + 1.05 * i + 0.15, y + 1.9 * low[i])
+                ax.add_patch(plt.Rectangle(corner, 0.65, 1.9 * height, fc=colour, ec="0.3", linewidth=0.7))
+                low[i] += height
+        for i, name in enumerate(names):
+            ax.text(x + 1.05 * i + 0.47, y - 0.12, name, ha="center", va="top", fontsize=8.5)
+            said = f"{low[i]:.3f}".rstrip("0").rstrip(".")
+            ax.text(x + 1.05 * i + 0.47, y + 1.9 * low[i] + 0.06, said, ha="center", va="bottom", fontsize=7.5)
+        ax.text(x - 0.1, y + 1.75, title, ha="left", va="bottom", fontsize=9)
+
+    def arrow(start, end, colour, said, lift):
+        look = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", end, start, arrowprops=look)
+        ax.text((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + lift, said, ha="center", va="center", fontsize=9,
+                color=colour)  # fmt: skip
+
+    bars_at(0, 4.2, list(written), [(list(written.values()), write)], "written: the vocabulary's softmax")
+    bars_at(0, 0.4, source, [(weights, copy)], "copied: attention to the source")
+    shares = [[gate * written.get(word, 0.0) for word in words], [(1 - gate) * copied[word] for word in words]]
+    right = 15.2 - 1.05 * len(words)
+    bars_at(right, 2.3, words, list(zip(shares, (write, copy), strict=True)), "the next word")
+    middle, end = 1.05 * max(len(written), len(source)) + 0.6, right - 0.5
+    arrow((middle, 4.9), (end, 3.6), write, f"× {gate:g} (gate)", 0.75)
+    arrow((middle, 1.3), (end, 2.6), copy, f"× {1 - gate:g} (1 − gate)", -0.75)
+    plain(ax)
+    return ax

@@ -15,7 +15,19 @@ import lmtutor as lm
 from lmtutor import decoding, pretrained, training
 from lmtutor.data import batches
 from lmtutor.data.text import Vocabulary
-from lmtutor.models import adapters, bert, classifier, fourbit, gpt, llama, recurrent, seq2seq, tagger, transformer
+from lmtutor.models import (
+    adapters,
+    bert,
+    classifier,
+    copying,
+    fourbit,
+    gpt,
+    llama,
+    recurrent,
+    seq2seq,
+    tagger,
+    transformer,
+)
 from lmtutor.models.cache import Cache
 from lmtutor.tasks import extraction, finetuning
 
@@ -205,9 +217,9 @@ def test_a_llama_writes_searches_and_speculates_there(mps):
     assert written[0] == written[1]
 
 
-@pytest.mark.parametrize("kind", ["translator, recurrent", "translator, transformer"])
+@pytest.mark.parametrize("kind", ["translator, recurrent", "translator, transformer", "translator, copying"])
 def test_translators_search_there(kind, mps):
-    module = seq2seq if "recurrent" in kind else transformer
+    module = {"recurrent": seq2seq, "transformer": transformer, "copying": copying}[kind.split()[1]]
     written = []
     for m in there(kinds.make(kind)[0]):
         source = batches.pad(kinds.texts(4))

@@ -40,6 +40,7 @@ def as_written(ax):
         lambda: plots.confusion([[1, 2], [3, 4]], [COSTLY, "b"]),
         lambda: plots.reliability({COSTLY: [0.5] * 20}, [1] * 20),
         lambda: plots.marked_text(COSTLY, [(0, 4, "$a$")]),
+        lambda: plots.copy_gate([COSTLY, "b"], [0.5, 0.5], {"$a$": 1.0}, 0.4),
     ],
 )
 def test_two_dollars_are_no_mathematics(draw):

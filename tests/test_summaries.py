@@ -5,11 +5,14 @@ import random
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
-from lmtutor import metrics, summaries
+import lmtutor as lm
+from lmtutor import metrics, summaries, text
+from lmtutor.models import copying, transformer
 from lmtutor.runtime import CourseError
 
 WORDS = ["the", "Swift", "ship's", "sank", "off", "Lynd,", "7", "of", "12.5", "née", "-"]
@@ -105,3 +108,150 @@ def test_chosen_sentences_keep_the_order_of_the_text_and_ties_go_to_the_earlier(
             summaries.extract(["A.", "B."], [1, 2], count)
     with pytest.raises(CourseError, match="one score for each sentence"):
         summaries.extract(["A.", "B."], [1], 1)
+
+
+# --- written summaries ------------------------------------------------------------------------------------------------
+
+
+def names(summary):
+    return [summary[a:b] for a, b in summaries.names_in(summary)]
+
+
+@pytest.mark.parametrize(
+    "summary, expected",
+    [
+        ("", []),
+        ("She belongs to nobody.", []),
+        ("The Lynd has come from Saint Orrin.", ["Lynd", "Saint Orrin"]),
+        ("Dinah Rook now commands her.", ["Dinah Rook"]),
+        ("The Star of Lynd sank off Hag's Tooth.", ["Star", "Lynd", "Hag's Tooth"]),
+        ("It was decided by the Pilots' Guild. Her port is Ély.", ["Pilots' Guild", "Ély"]),
+        ("On Tuesday the Theodora leaves.", ["Tuesday", "Theodora"]),
+        ("The the The", []),
+    ],
+)
+def test_names_are_words_with_a_capital_that_open_no_sentence(summary, expected):
+    assert names(summary) == expected
+
+
+def test_a_name_is_invented_if_the_text_does_not_have_it_in_one_piece():
+    source = "Captain Dinah Rook takes the Lynd over. Ida Lyndwick pays."
+    said = "Dinah Rook has the Lynd. Ida Rook pays for the Lyn and the Kelso."
+    wrong = [said[a:b] for a, b in summaries.invented(source, said)]
+    assert wrong == ["Ida Rook", "Lyn", "Kelso"]
+    assert not summaries.invented(source, "Ida Lyndwick pays.") and not summaries.invented(source, "")
+
+
+def test_what_a_name_with_signs_in_it_means_to_a_pattern_does_no_harm():
+    assert summaries.stands_in("Hag's", "off Hag's Tooth") and not summaries.stands_in("Hag", "Hags")
+
+
+def test_scores_of_names_counted_by_hand():
+    sources = ["Dinah Rook takes the Lynd to Skene.", "The Kelso sank. Ida Tuck pays."]
+    references = ["Dinah Rook commands the Lynd.", "The Kelso was lost."]
+    found = summaries.name_scores(
+        sources, references, ["Dinah Rook goes to Skene.", "The Kelsoby was lost with Ida Tuck."]
+    )
+    # four names: Dinah Rook (both), Skene (the notice), Kelsoby (neither), Ida Tuck (the notice)
+    assert list(found.values()) == [75, 25, 50, 0]
+    assert list(summaries.name_scores(sources, references, references).values()) == [100, 100, 0, 100]
+    assert list(summaries.name_scores(sources, references, ["", ""]).values()) == [0, 0, 0, 0]
+
+
+@pytest.fixture(scope="module")
+def notices():
+    return lm.load("notices")
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_no_true_summary_has_an_invented_name(notices, split):
+    rows = notices[split]
+    found = summaries.name_scores(rows["text"], rows["summary"], rows["summary"])
+    assert list(found.values()) == [100, 100, 0, 100]
+
+
+def test_a_notice_and_its_summary_get_the_same_other_names(notices):
+    rng, pool = random.Random(0), summaries.made_up(["Lyndon", "Hallin", "Tamsin", "Osterby", "Ambleton"], 60)
+    for row in notices["train"].select(range(60)):
+        changed, summary = summaries.other_names(row, pool, rng)
+        assert not summaries.invented(changed, summary)
+        assert len(summary.split()) == len(row["summary"].split())
+        ships = [row["text"][e["start"] : e["end"]] for e in row["entities"] if e["type"] == "SHIP"]
+        assert not any(summaries.stands_in(ship, changed) for ship in ships)
+
+
+def test_made_up_names_are_new_short_and_repeatable():
+    known = ["Lyndon", "Hallin", "Tamsin", "Osterby", "Ambleton"]
+    found = summaries.made_up(known, 40)
+    assert found == summaries.made_up(known[::-1], 40) != summaries.made_up(known, 40, seed=1)
+    assert len(set(found)) == 40 and not set(found) & set(known)
+    assert all(4 <= len(word) <= 9 and word[0].isupper() and word[1:].islower() for word in found)
+
+
+@pytest.mark.parametrize("names", [[], ["Lyndon"], ["Lynd", "Carn"]])
+def test_too_few_names_to_make_up_others_is_told(names):
+    with pytest.raises(CourseError, match="ask for fewer"):
+        summaries.made_up(names, 50)
+
+
+@pytest.fixture(scope="module")
+def vocabulary():
+    return text.Vocabulary([text.words("The Lynd sank off Skene on 2 May.")])
+
+
+def test_ids_are_lent_in_the_order_of_the_text(vocabulary):
+    words = text.words("The Kelso sank off Skene. The Kelso was Ida's.")
+    lent = summaries.lend(words, vocabulary, 5)
+    assert lent == ["Kelso", "was", "Ida's", "", ""]
+    ids, size = summaries.encode(words, vocabulary, lent), len(vocabulary)
+    assert [i - size for i in ids if i >= size] == [0, 0, 1, 2]
+    assert [[*vocabulary.words, *lent][i] for i in ids] == words
+
+
+def test_what_finds_no_id_is_unknown(vocabulary):
+    assert summaries.lend(["Kelso", "Ida"], vocabulary, 1) == ["Kelso"]
+    assert summaries.lend(["Kelso"], vocabulary, 0) == []
+    assert summaries.encode(["Kelso", "Ida", "sank"], vocabulary, ["Kelso"]) == [len(vocabulary), 0, 5]
+
+
+def test_in_training_each_id_is_lent_as_often_as_any_other(vocabulary):
+    rng, counts = random.Random(0), [0] * 4
+    for _ in range(2000):
+        lent = summaries.lend(["Kelso", "sank", "Ida"], vocabulary, 4, rng)
+        assert sorted(filter(None, lent)) == ["Ida", "Kelso"] and len(lent) == 4
+        counts[lent.index("Kelso")] += 1
+    assert all(420 < count < 580 for count in counts)
+
+
+def test_a_text_and_its_summary_have_the_same_lent_ids(vocabulary):
+    source, target = summaries.encode_pair(("The Kelso sank off Ida.", "Ida sank the Kelso."), vocabulary, 3)
+    size = len(vocabulary)
+    assert source == [3, size, 5, 6, size + 1, vocabulary.ids["."]]
+    assert target == [size + 1, 5, 0, size, vocabulary.ids["."]]  # "the" is not in the text, so nothing is lent to it
+
+
+@pytest.mark.parametrize("kind", [transformer.Transformer, copying.CopyingTransformer])
+def test_a_summary_is_that_of_its_text_whatever_it_is_batched_with(kind, vocabulary):
+    torch.manual_seed(0)
+    extra = {"extra": 6} if kind is copying.CopyingTransformer else {}
+    model = kind(len(vocabulary), hidden_size=16, num_heads=2, num_layers=1, **extra).double()
+    texts = ["The Lynd sank off Skene.", "Skene.", "The Kelso came in late and left early."]
+    said = summaries.write(model, vocabulary, texts, max_tokens=6)
+    assert said == [summaries.write(model, vocabulary, [one], max_tokens=6)[0] for one in texts]
+    assert model.training and all(isinstance(one, str) and "<unk>" not in one for one in said)
+
+
+def test_what_the_vocabulary_lacks_is_copied_as_it_stands(vocabulary):
+    torch.manual_seed(0)
+    model = copying.CopyingTransformer(len(vocabulary), extra=4, hidden_size=16, num_heads=2, num_layers=1)
+    torch.nn.init.zeros_(model.gate.weight)
+    torch.nn.init.constant_(model.gate.bias, -60.0)
+    (said,) = summaries.write(model, vocabulary, ["Zora Zolly"], max_tokens=3)
+    assert set(said.split()) <= {"Zora", "Zolly"}
+
+
+def test_an_empty_text_cannot_be_summarised(vocabulary):
+    model = copying.CopyingTransformer(len(vocabulary), hidden_size=16, num_heads=2, num_layers=1)
+    with pytest.raises(CourseError, match="Text 1 has no tokens"):
+        summaries.write(model, vocabulary, ["The Lynd.", ""])
+    assert summaries.write(model, vocabulary, []) == []

@@ -34,12 +34,14 @@ TITLES = {
     "two examples": "untrained, and two examples in the prompt",
     "five examples": "untrained, and five examples",
     "LoRA": "LoRA",
-    "QLoRA": "QLoRA: the base in four bits",
+    "rounded": "the same adapter, the base then rounded to four bits",
+    "QLoRA": "QLoRA: trained on the base in four bits",
 }
+ROUNDED = "rounded"
 OURS = "LoRA, ours"
-EVERY = {OURS: 3, "LoRA, ours, nothing computed again": 0, "QLoRA, ours": 3}  # of how many layers one is computed again
-WAYS = (*EVERY, "peft")
-TURNS, PROCESSES = 5, 2
+AGAIN = 5  # of how many layers one is computed again on the way back
+WAYS = (OURS, "peft")
+TURNS, PROCESSES = 3, 1
 PACKAGES = ("torch", "transformers", "peft")
 
 
@@ -139,22 +141,34 @@ def answers(model: llama.Llama, tokenizer, conversations, folder=None) -> list[s
     return [found[i] for i in range(len(prompts))]
 
 
+def file_of(way: str, seed: int, cache: Path) -> Path:
+    return cache / f"{way.replace(' ', '_')}-{seed}.json"
+
+
+def read(way: str, seed: int, cache: Path) -> dict:
+    return json.loads(file_of(way, seed, cache).read_text(encoding="utf-8"))
+
+
 def run(way: str, seed: int, cache: Path) -> dict:
     """One row's worth: answers to the test notices, and the loss on prose; kept in the cache."""
-    file = cache / f"{way.replace(' ', '_')}-{seed}.json"
+    file = file_of(way, seed, cache)
     if file.exists():
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read(way, seed, cache)
     cache.mkdir(parents=True, exist_ok=True)
     tokenizer = pretrained.tokenizer_of("smollm2")
     found: dict = {}
     folder, rows = None, asked()
-    model = base(four_bits=way == "QLoRA")
+    model = base(four_bits=way in ("QLoRA", ROUNDED))
     if way in ("LoRA", "QLoRA"):
         start = time.process_time()
         found["losses"] = train(model, examples(tokenizer), seed, partial(print, way, seed, flush=True))
         found["seconds"] = time.process_time() - start
         folder = cache / f"{way}-{seed}"
         peft_files.save(model, "form", folder, base=peft_files.fingerprint(base(False)))
+        conversations = [chatting.messages(row) for row in rows]
+    elif way == ROUNDED:
+        folder = cache / f"LoRA-{seed}"
+        add_from(model, folder)
         conversations = [chatting.messages(row) for row in rows]
     else:
         shown = few() if way != "as it came" else []
@@ -168,6 +182,16 @@ def run(way: str, seed: int, cache: Path) -> dict:
     return found
 
 
+def add_from(model: llama.Llama, folder: Path) -> None:
+    """Put the folder's adapter into a rounded base, which `peft_files.load` would rightly call another one."""
+    exact = base(four_bits=False)
+    peft_files.load(exact, "form", folder)
+    adapters.add(model, "form", "lora", targets=chatting.ALL_LINEAR, rank=RANK, alpha=ALPHA)
+    with torch.no_grad():
+        for own, learned in zip(chatting.learning(model), chatting.learning(exact), strict=True):
+            own.copy_(learned)
+
+
 def few() -> list[dict]:
     """One short notice of the train split for each event."""
     rows = [row for row in lm.load("notices", "train") if chatting.form(row)]
@@ -175,25 +199,27 @@ def few() -> list[dict]:
     return [min(some, key=lambda row: abs(len(row["text"]) - 200)) for some in kinds]
 
 
-def chosen(cache: Path) -> list[tuple[str, str, int]]:
-    """Title, way, seed of each run that is there or is to be."""
-    plain = [(way, way, 0) for way in BASELINES]
+def chosen() -> list[tuple[str, str, int]]:
+    """Title, way, seed of each run."""
+    plain = [(way, way, 0) for way in (*BASELINES, ROUNDED)]
     return plain + [(f"{way}, seed {seed}", way, seed) for way in ("LoRA", "QLoRA") for seed in SEEDS]
 
 
 def experiment(cache: Path) -> None:
-    """All runs that the cache does not have."""
-    for _, way, seed in chosen(cache):
+    """All runs that the cache does not have; of each seed LoRA comes before what needs its adapter."""
+    for _, way, seed in sorted(chosen(), key=lambda one: (one[2], one[1] == ROUNDED)):
         run(way, seed, cache)
 
 
 def table(cache: Path) -> None:
-    """The stored table, some texts, and the first seed's adapter as a checkpoint."""
-    found = {title: run(way, seed, cache) for title, way, seed in chosen(cache)}
+    """The stored table of the runs that the cache has, their texts, and the first seed's adapter as a checkpoint."""
+    found = {title: read(way, seed, cache) for title, way, seed in chosen() if file_of(way, seed, cache).exists()}
     measures = ["JSON, %", "fields right, %", "forms right, %", "values not in the notice, %"]
     rows = []
-    for title in (*BASELINES, "LoRA", "QLoRA"):
+    for title in (*BASELINES, "LoRA", ROUNDED, "QLoRA"):
         runs = [one for name, one in found.items() if name == title or name.startswith(f"{title}, seed")]
+        if not runs:
+            continue
         row = {"model": TITLES[title], "runs": len(runs)}
         row |= {measure: band([one[measure] for one in runs], 0) for measure in measures}
         rows.append(row | {"perplexity of prose": band([math.exp(one["prose"]) for one in runs], 1)})
@@ -208,7 +234,7 @@ def table(cache: Path) -> None:
         "smollm_lora",
         rows,
         about=f"SmolLM2-135M fills in the form of {len(notices)} test notices, half of whose names it never saw; "
-        f"untrained with the task described, with two and with five examples in the prompt as well, and after {STEPS} "
+        f"untrained with the task described, with or without examples in the prompt, and after {STEPS} "
         f"steps of {BATCH} forms (rank {RANK} on all linear maps, alpha {ALPHA:g}, rate {RATE:g}, base in bfloat16). "
         f"Lowest to highest of the runs. Perplexity of the harbour's prose, {WINDOWS} windows of {WINDOW}.",
         command="python benchmarks/smollm_adapters.py table",
@@ -219,6 +245,10 @@ def table(cache: Path) -> None:
         training_seconds={title: round(one["seconds"]) for title, one in training.items()},
     )
     print(results.markdown("smollm_lora"))
+    checkpoint = runtime.share("data") / "checkpoints" / "smollm2_form"
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    for name in (peft_files.CONFIG, peft_files.WEIGHTS):
+        (checkpoint / name).write_bytes((cache / "LoRA-0" / name).read_bytes())
 
 
 # --- time and memory --------------------------------------------------------------------------------------------------
@@ -241,11 +271,9 @@ def stepper(way: str):
         loss_of = lambda: model(**batch).loss  # noqa: E731
     else:
         model = llama.load(folder)
-        if way == "QLoRA, ours":
-            fourbit.quantise_model(model.layers)
         adapters.add(model, "form", "lora", targets=chatting.ALL_LINEAR, rank=RANK, alpha=ALPHA)
         learning = chatting.learning(model)
-        chatting.recompute(model, EVERY[way])
+        chatting.recompute(model, AGAIN)
         loss_of = lambda: chatting.answer_loss(model, batch)[0]  # noqa: E731
     model.train()
     optimizer = torch.optim.AdamW(learning, lr=RATE, weight_decay=0.0)

@@ -77,6 +77,12 @@ MODELS = {
         sha256="755d791a9a6df2314ca9a8765a1ef8e4acac6b1eb3e6883b4bdc3a03bc4ec4cc",
         embedded="checkpoints/notices_reader",
     ),
+    "smollm2_form": Model(
+        about="LoRA for SmolLM2, which fills in the harbour office's form; `models.peft_files` reads it.",
+        sha256="daa2f96550d3758c50b0cbd32162a93026b5627e595c2aa7b812c97f485aab45",
+        embedded="checkpoints/smollm2_form",
+        weights="adapter_model.safetensors",
+    ),
 }
 
 

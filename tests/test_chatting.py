@@ -334,8 +334,10 @@ def test_a_conversation_ends_with_the_answer_alone_to_be_learned():
 
 
 def test_the_real_model_is_cut_adapted_and_asked():
-    """Two of SmolLM2's layers: a step of LoRA lowers the loss, and it answers."""
+    """SmolLM2 takes the adapter that comes with the course; two of its layers learn with LoRA, and answer."""
     model, tokenizer = llama.load(pretrained.folder("smollm2")), pretrained.tokenizer_of("smollm2")
+    assert peft_files.load(model, "kept", pretrained.folder("smollm2_form")) == 2_442_240
+    adapters.remove(model)
     del model.layers[2:]
     row = next(row for row in lm.load("notices", "train") if chatting.form(row))
     data = chatting.collate([chatting.encode(tokenizer, chatting.messages(row), json.dumps(chatting.form(row)))])

@@ -1,7 +1,7 @@
 """Summaries that a model writes, with and without copying, as in chapter 11.
 
 python benchmarks/summarising.py           on the course's notices: both models over three seeds, and the text's own
-                                           sentences; keeps the first model that copies as a checkpoint
+                                           sentences
 """
 
 import argparse
@@ -13,7 +13,7 @@ import torch
 from measure import band
 
 import lmtutor as lm
-from lmtutor import batches, extraction, metrics, results, runtime, summaries, text, training
+from lmtutor import batches, extraction, metrics, results, summaries, text, training
 from lmtutor.models import copying, transformer
 from lmtutor.runtime import Stopwatch, seed_everything
 
@@ -98,12 +98,6 @@ def baselines(pairs: list[tuple[str, str]]) -> dict[str, dict[str, float]]:
     }
 
 
-def keep(model: torch.nn.Module, vocabulary: text.Vocabulary) -> None:
-    folder = runtime.share("data") / "checkpoints" / "notices_summariser"
-    copying.save(model, folder)
-    vocabulary.save(folder / "words.json")
-
-
 def notices() -> None:
     corpus = lm.load("notices")
     tested, vocabulary, shown, times = tested_on(corpus), words_of(corpus), {}, []
@@ -122,8 +116,6 @@ def notices() -> None:
                 print(kind, seed, name, {k: round(v, 1) for k, v in found[kind, name][-1].items()}, flush=True)
             if seed == 0:
                 shown[kind] = said[:: len(said) // SHOWN][:SHOWN]
-                if kind == COPIES:
-                    keep(model, vocabulary)
         rows = [
             {"summary": kind, "measured on": name, "seeds": len(runs) if kind in KINDS else "nothing random"}
             | {measure: band([run[measure] for run in runs]) for measure in runs[0]}

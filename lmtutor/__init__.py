@@ -13,7 +13,16 @@ _ROOMS = {
     "": ("data", "decoding", "exercises", "metrics", "models", "plots", "pretrained", "results", "training", "widgets"),
     "course": ("doctor",),
     "data": ("batches", "text"),
-    "tasks": ("answering", "chatting", "extraction", "finetuning", "pretraining", "summaries", "tagging"),
+    "tasks": (
+        "answering",
+        "chatting",
+        "extraction",
+        "finetuning",
+        "pretraining",
+        "sentences",
+        "summaries",
+        "tagging",
+    ),
 }
 _MODULES = {name: f"lmtutor.{room}.{name}".replace("..", ".") for room, names in _ROOMS.items() for name in names}
 

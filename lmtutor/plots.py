@@ -576,6 +576,125 @@ def lstm_cell(ax: Axes | None = None) -> Axes:
     return ax
 
 
+def timeline(events: Sequence[tuple[str, str, str, str]], ax: Axes | None = None) -> Axes:
+    """Events in their order, in boxes above and below a line.
+
+    Args:
+        events: (when, name, what kind, what was new); each kind has its colour. Lines are broken by the caller.
+    """
+    ax = new_axes(ax, figsize=(9.6, 3.3))
+    ax.axis("off")
+    fills = dict(zip(dict.fromkeys(kind for _, _, kind, _ in events), ("0.92", "#FDF1DC", "#DDEFE6"), strict=False))
+    ax.plot([-0.7, len(events) - 0.3], [0, 0], color="0.3", linewidth=2)
+    for x, (when, name, kind, said) in enumerate(events):
+        up = 1 if x % 2 == 0 else -1
+        ax.plot([x, x], [0, 0.5 * up], color="0.5", linewidth=1)
+        ax.plot(x, 0, "o", color="0.3", markersize=6)
+        ax.text(x, -0.22 * up, when, ha="center", va="center", fontsize=8, color="0.3")
+        low = 0.5 if up > 0 else -2.5
+        rim = FancyBboxPatch((x - 0.96, low), 1.92, 2.0, "round,pad=0,rounding_size=0.1", fc=fills[kind], ec="0.5")
+        ax.add_patch(rim)
+        ax.text(x, low + 1.73, name, ha="center", va="center", fontsize=9.5, weight="bold")
+        ax.text(x, low + 1.4, kind, ha="center", va="center", fontsize=7, color="0.3", style="italic")
+        ax.text(x, low + 0.65, said, ha="center", va="center", fontsize=7.3, linespacing=1.3)
+    ax.set(xlim=(-1.05, len(events) + 0.05), ylim=(-2.6, 2.6))
+    plain(ax)
+    return ax
+
+
+def token_rows(rows: Mapping[str, Sequence[str]], marked: Mapping[str, str], ax: Axes | None = None) -> Axes:
+    """Rows of tokens in boxes below each other: what stands in a text, what a model reads of it, what it is asked.
+
+    Args:
+        rows: what stands at the left of a row -> its tokens; "" leaves a place empty. All rows have the same number.
+        marked: a token -> the colour of its boxes; the key "" is the colour of boxes below which something is asked.
+    """
+    count = len(next(iter(rows.values())))
+    ax = new_axes(ax, figsize=(9.4, 0.3 + 0.42 * len(rows)))
+    ax.axis("off")
+    asked = [bool(token) for token in list(rows.values())[-1]]
+    for y, (name, tokens) in enumerate(rows.items()):
+        ax.text(-0.15, -y, name, ha="right", va="center", fontsize=8.5, color="0.3")
+        for x, token in enumerate(several(tokens, "tokens")):
+            if not token:
+                continue
+            colour = marked.get(token, marked.get("", "white") if asked[x] else "white")
+            ax.add_patch(plt.Rectangle((x + 0.03, -y - 0.36), 0.94, 0.72, fc=colour, ec="0.55", linewidth=0.8))
+            ax.text(x + 0.5, -y, token, ha="center", va="center", fontsize=7.5)
+    ax.set(xlim=(-2.1, count + 0.05), ylim=(-len(rows) + 0.5, 0.5))
+    plain(ax)
+    return ax
+
+
+def bert(
+    first: Sequence[str] = ("the", "[MASK]", "was", "late"),
+    second: Sequence[str] = ("we", "waited"),
+    answer: str = "ferry",
+    ax: Axes | None = None,
+) -> Axes:
+    """BERT with both its heads: the three embeddings that are added, a layer with its post-norms, what is guessed."""
+    tokens = ["[CLS]", *first, "[SEP]", *second, "[SEP]"]
+    segments = ["A"] * (len(first) + 2) + ["B"] * (len(second) + 1)
+    last = len(tokens) - 1
+    ax = new_axes(ax, figsize=(9.0, 6.4))
+    ax.set(xlim=(-1.7, last + 2.0), ylim=(0.3, 9.8))
+    ax.axis("off")
+    look = {"arrowstyle": "-|>", "color": "0.35", "shrinkA": 0, "shrinkB": 0}
+
+    def box(x, y, said, fill, width=0.86, height=0.42, size=8.0):
+        corner = (x - width / 2, y - height / 2)
+        ax.add_patch(FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=0.06", fc=fill, ec="0.45"))
+        ax.text(x, y, said, ha="center", va="center", fontsize=size)
+
+    def arrow(start, end, **own):
+        ax.annotate("", end, start, arrowprops=look | own)
+
+    rows = (("token", 0.6, "#DCEBF7", tokens), ("position", 1.3, "#FDF1DC", range(last + 1)))
+    for name, y, fill, said in (*rows, ("segment", 2.0, "#DDEFE6", segments)):
+        ax.text(-0.6, y, name, ha="right", va="center", fontsize=8.5)
+        for x, text in enumerate(said):
+            box(x, y, f"$E_{{{text}}}$" if name != "token" else text, fill, size=8.0 if name == "token" else 9.5)
+            if name != "segment":
+                ax.text(x, y + 0.35, "+", ha="center", va="center", fontsize=9)
+    wide, middle = last + 0.9, last / 2
+    for x in range(last + 1):
+        arrow((x, 2.21), (x, 2.55))
+        arrow((x, 2.97), (x, 3.35))
+        arrow((x, 6.65), (x, 6.99))
+        box(x, 7.2, f"$h_{{{x}}}$", "0.95", size=9.5)
+    box(middle, 2.76, "LayerNorm, dropout      [batch, time, hidden]", "#FFF7CC", wide)
+    ax.add_patch(FancyBboxPatch((-0.75, 3.35), last + 1.5, 3.3, "round,pad=0,rounding_size=0.1", fc="none",
+                                ec="0.6", ls="--"))  # fmt: skip
+    ax.text(last + 0.85, 6.55, "one of\nN layers", fontsize=8, color="0.35", va="top")
+    parts = (("self-attention, several heads, no mask:\neach token sees all", 3.85, "#FCE5CD", 0.56),
+             ("add, then LayerNorm", 4.6, "#FFF7CC", 0.38), ("feed-forward: hidden → 4 · hidden, GELU → hidden",
+              5.4, "#DCEBF7", 0.42), ("add, then LayerNorm", 6.15, "#FFF7CC", 0.38))  # fmt: skip
+    for said, y, fill, height in parts:
+        box(middle, y, said, fill, last - 0.6, height)
+    edges = [(3.35, 3.57), (4.13, 4.41), (4.79, 5.19), (5.61, 5.96), (6.34, 6.65)]
+    for low, high in edges:
+        arrow((middle, low), (middle, high))
+    for low, high in ((3.45, 4.6), (4.95, 6.15)):  # residual connections
+        side = middle - (last - 0.6) / 2
+        ax.plot([middle, side - 0.22, side - 0.22], [low, low, high], color=COLOURS[1], linewidth=1.6)
+        arrow((side - 0.22, high), (side, high), color=COLOURS[1], linewidth=1.6)
+    at = tokens.index("[MASK]") if "[MASK]" in tokens else 1
+    arrow((0, 7.41), (0, 8.0))
+    box(0, 8.25, "pooler:\nlinear, tanh", "#DDEFE6", 1.25, 0.5)
+    arrow((0, 8.5), (0, 9.1))
+    ax.text(0, 9.4, "linear: two logits,\nfollows or not", ha="center", va="center", fontsize=8.5)
+    ax.plot([at, at, 4.4], [7.41, 7.65, 7.65], color="0.35", linewidth=1.2)
+    arrow((4.4, 7.65), (4.4, 7.98))
+    box(4.4, 8.25, "linear, GELU, LayerNorm, × token embeddings", "#DCEBF7", 4.6, 0.5)
+    arrow((4.4, 8.5), (4.4, 9.1))
+    ax.text(4.4, 9.4, f"masked language model: logits [vocabulary]\n“{answer}” should be the largest",
+            ha="center", va="center", fontsize=8.5)  # fmt: skip
+    plain_texts = [text for text in ax.texts if "$" not in text.get_text()]
+    for text in plain_texts:
+        text.set_parse_math(False)
+    return ax
+
+
 def encoder_decoder(heads: int = 4, ax: Axes | None = None) -> Axes:
     """The pre-norm Transformer: two residual streams, upright, and beside each the sublayers that read and add."""
     ax = new_axes(ax, figsize=(8.4, 7.4))

@@ -5,12 +5,14 @@ import math
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from notebook_code import definitions
 from safetensors.torch import load_file, save_file
+from scipy import stats
 
 from lmtutor import batches, pretrained, pretraining, text
 from lmtutor.exercises import pretrain
@@ -177,6 +179,105 @@ def test_masking_hides_15_percent_and_of_these_80_10_10():
     assert others.min() == 0 and others.max() == 999  # any token, special ones too
 
 
+def fates(ids, read, labels, mask):
+    """How many tokens were not chosen, became the mask, stayed, became another one."""
+    masked, kept = read == mask, read == ids
+    chosen = labels != batches.IGNORED
+    counts = [~chosen, chosen & masked, chosen & kept & ~masked, chosen & ~masked & ~kept]
+    return np.array([one.sum().item() for one in counts])
+
+
+def test_the_four_fates_pass_the_chi_square_test_and_a_slip_does_not():
+    torch.manual_seed(0)
+    size, odd = 1000, []
+    for _ in range(50):
+        ids = torch.randint(5, size, (50, 400))
+        count = fates(ids, *bert.mask_tokens(ids, torch.ones_like(ids, dtype=torch.bool), size, 4), 4)
+        expected = [0.85, 0.15 * (0.8 + 0.1 / size), 0.15 * (0.1 + 0.1 / size), 0.15 * (0.1 - 0.2 / size)]
+        odd.append(stats.chisquare(count, ids.numel() * np.array(expected)).pvalue)
+    assert sum(p < 0.001 for p in odd) <= 1 and sum(p < 0.05 for p in odd) <= 9
+    slip = ids.numel() * np.array([0.85, 0.15 * 0.85, 0.15 * 0.1, 0.15 * 0.05])
+    assert stats.chisquare(count, slip).pvalue < 1e-6
+
+
+def test_tokens_are_chosen_independently_and_not_in_clumps():
+    torch.manual_seed(0)
+    ids = torch.randint(5, 1000, (1000, 400))
+    _, labels = bert.mask_tokens(ids, torch.ones_like(ids, dtype=torch.bool), 1000, 4)
+    clumps = (torch.rand(1000, 40) < 0.15).repeat_interleave(10, dim=1)  # ten neighbours share a fate
+    by_row = {name: one.sum(1).double().var().item() / (400 * 0.15 * 0.85)
+              for name, one in (("ours", labels != batches.IGNORED), ("clumps", clumps))}  # fmt: skip
+    assert abs(by_row["ours"] - 1) < 0.2 < abs(by_row["clumps"] - 1)
+
+
+# --- whole words ------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_pieces_are_where_words_begin():
+    continues = torch.tensor([False, False, True, True])
+    ids = torch.tensor([[0, 1, 2, 3, 1, 0, 2], [2, 3, 0, 1, 1, 1, 0]])
+    assert bert.first_pieces(ids, continues).tolist() == [[0, 1, 1, 1, 4, 5, 5], [0, 0, 2, 3, 4, 5, 6]]
+
+
+def test_pieces_of_a_word_are_chosen_together_and_as_often_as_single_tokens():
+    torch.manual_seed(0)
+    continues = torch.zeros(50, dtype=torch.bool)
+    continues[30:] = True
+    ids = torch.randint(5, 50, (400, 100))
+    words = bert.first_pieces(ids, continues)
+    read, labels = bert.mask_tokens(ids, torch.ones_like(ids, dtype=torch.bool), 50, 3, 0.15, words)
+    chosen = labels != batches.IGNORED
+    assert torch.equal(chosen, chosen.gather(1, words)) and torch.equal(read[~chosen], ids[~chosen])
+    assert abs(chosen.double().mean().item() - 0.15) < 0.01
+    inside = chosen & (words != torch.arange(100))
+    assert (read[inside] == 3).any() and (read[inside] == ids[inside]).any()  # each piece has a fate of its own
+
+
+def test_the_exercise_hides_the_same_pieces_for_the_same_draws():
+    pieces = ["[CLS]", "gull", "##s", "on", "light", "##house", "##s", "[SEP]"]
+    continues = torch.tensor([piece.startswith("##") for piece in pieces])
+    draws = torch.tensor([0.9, 0.1, 0.9, 0.8, 0.2, 0.7, 0.0, 0.9])
+    words = bert.first_pieces(torch.arange(8)[None], continues)[0]
+    expected = draws.gather(0, words) < 0.3
+    _, labels = pretrain.whole_words(pieces, draws.tolist(), 0.3)
+    assert [label is not None for label in labels] == expected.tolist()
+
+
+def test_collate_hides_whole_words_where_it_knows_what_continues_one():
+    torch.manual_seed(0)
+    tokenizer = text.wordpiece(["the lighthouse keeper unwrapped lobsters"] * 3, 45, 40)
+    continues = pretraining.continues_a_word(tokenizer)
+    assert continues.sum() > 5 and not continues[tokenizer.all_special_ids].any()
+    documents = pretraining.encode(tokenizer, ["The lighthouse keeper. Unwrapped lobsters."] * 4)
+    some = stretches(documents, 40)
+    collate = Collate(some, len(tokenizer), **pretraining.special_ids(tokenizer), share=0.3, continues=continues)
+    batch = collate(some * 20)
+    chosen, words = batch["labels"] != batches.IGNORED, bert.first_pieces(batch["input_ids"], continues)
+    original = torch.where(chosen, batch["labels"], batch["input_ids"])
+    words = bert.first_pieces(original, continues)
+    assert chosen.any() and torch.equal(chosen, chosen.gather(1, words))
+
+
+@pytest.mark.proof(
+    "09", "which pieces are hidden together", "DataCollatorForLanguageModeling", "many draws", exact=True
+)
+def test_the_pieces_of_a_word_are_those_that_transformers_hides_together():
+    from transformers import DataCollatorForLanguageModeling
+
+    tokenizer = text.wordpiece(["the lighthouse keeper unwrapped lobsters"] * 3, 45, 40)
+    encoded = tokenizer(
+        "unwrapped lobsters the lighthouse", return_offsets_mapping=True, return_special_tokens_mask=True
+    )
+    collator = DataCollatorForLanguageModeling(
+        tokenizer, whole_word_mask=True, mlm_probability=0.5, mask_replace_prob=1, random_replace_prob=0, seed=0
+    )
+    draws = torch.cat([collator([dict(encoded)])["labels"] for _ in range(200)]) != batches.IGNORED  # [draws, time]
+    together = (draws[:, :, None] == draws[:, None, :]).all(0)  # [time, time]
+    words = bert.first_pieces(torch.tensor([encoded["input_ids"]]), pretraining.continues_a_word(tokenizer))[0]
+    inside = torch.tensor(encoded["special_tokens_mask"]) == 0
+    assert torch.equal(together[inside][:, inside], (words[:, None] == words[None, :])[inside][:, inside])
+
+
 @given(st.integers(0, 10_000), st.floats(0, 1), st.integers(1, 4), st.integers(1, 30))
 def test_what_was_not_chosen_is_read_as_it_is_and_what_was_is_the_label(seed, share, rows, time):
     torch.manual_seed(seed)
@@ -217,8 +318,8 @@ def test_loss_and_gradient_of_hidden_tokens_are_those_that_were_derived():
     torch.testing.assert_close(expected, z.grad, rtol=0, atol=1e-14)
 
 
-@pytest.mark.proof("09", "gradient of 001's formula, V p − 1", "autograd", "random logits")
-def test_the_formula_of_001_is_lowest_where_all_tokens_are_alike():
+@pytest.mark.proof("09", "gradient of a loss without a label, V p − 1", "autograd", "random logits")
+def test_a_loss_without_a_label_is_lowest_where_all_tokens_are_alike():
     logits = torch.randn(7, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(-logits.log_softmax(-1).sum(), logits)
     torch.testing.assert_close(gradient, 7 * logits.softmax(-1) - 1)

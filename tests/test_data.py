@@ -773,6 +773,9 @@ def shelf(local):
             "word_similarity/EN-B-2.txt": "car\tauto\t3.92\r\nold new 1\r\n",
             "word_similarity/EN-A-1.txt.gz": gzip.compress(b"sun\tsunlight\t50.0"),
             "word_similarity/README": "not a set",
+            "stsb/stsb-en-train.csv": "A cat sleeps.,A cat is asleep.,5.0\n",
+            "stsb/stsb-en-dev.csv.gz": gzip.compress(b'"Well, yes.",No.,1\r\n'),
+            "stsb/stsb-en-test.csv": '"He said ""go"".",A plane lands.,0.25',
             "word_analogies/questions-words.txt": ": capital\nAthens Greece Oslo Norway\n: family\nboy girl he she\n",
         },
     )
@@ -852,6 +855,13 @@ def test_word_similarity_reads_every_set_in_the_folder(shelf):
     }
 
 
+def test_sts_benchmark_keeps_commas_and_quotation_marks_of_sentences(shelf):
+    loaded = data.load("stsb")
+    assert list(loaded) == SPLITS
+    assert loaded["validation"][:] == {"sentence1": ["Well, yes."], "sentence2": ["No."], "score": [1.0]}
+    assert loaded["test"][0] == {"sentence1": 'He said "go".', "sentence2": "A plane lands.", "score": 0.25}
+
+
 def test_word_analogies_know_their_section(shelf):
     assert list(data.load("word_analogies")) == ["test"]
     assert list(data.load("word_analogies", "test")) == [
@@ -894,6 +904,12 @@ NEWS = '{"split": "train", "category": "sci.med", "text": "a"}\n'
         ("word_similarity/EN-B-2.txt", "a b 1 2\n", "Line 1 of * is not two words and a number"),
         ("word_similarity/EN-B-2.txt", "a b c\n", "Line 1 of * is not two words and a number"),
         ("word_similarity/EN-B-2.txt", "a b nan\n", "Line 1 of * is not two words and a number"),
+        ("stsb/stsb-en-train.csv", "a,b,1\na,b\n", "Line 2 of * is not two sentences and a score from 0 to 5"),
+        ("stsb/stsb-en-train.csv", "a,b,1\n\na,b,2\n", "Line 2 of * is not two sentences and a score"),
+        ("stsb/stsb-en-train.csv", "a,b,c,1\n", "Line 1 of * is not two sentences and a score"),
+        ("stsb/stsb-en-train.csv", "a,,1\n", "Line 1 of * is not two sentences and a score"),
+        ("stsb/stsb-en-train.csv", "a,b,5.1\n", "Line 1 of * is not two sentences and a score"),
+        ("stsb/stsb-en-train.csv", "a,b,nan\n", "Line 1 of * is not two sentences and a score"),
         ("word_analogies/questions-words.txt", ": x\na b c\n", 'Line 2 of * is neither a section ": name" nor four'),
         ("word_analogies/questions-words.txt", ": x\na b c d e\n", "Line 2 of * is neither a section"),
         ("word_analogies/questions-words.txt", ": x\n\na b c d\n", "Line 2 of * is neither a section"),
@@ -909,7 +925,7 @@ def test_a_line_that_a_reader_does_not_understand_is_told_with_its_number(shelf,
 
 
 @pytest.mark.parametrize(
-    "name", ["20newsgroups", "sms_spam", "cmn_eng", "multi30k", "word_similarity", "word_analogies"]
+    "name", ["20newsgroups", "sms_spam", "cmn_eng", "multi30k", "word_similarity", "stsb", "word_analogies"]
 )
 def test_an_empty_file_of_these_sets_is_told(shelf, name):
     for path in (shelf / name).iterdir():
@@ -918,7 +934,7 @@ def test_an_empty_file_of_these_sets_is_told(shelf, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["20newsgroups", "chnsenticorp", "sms_spam", "cmn_eng", "word_similarity", "word_analogies"]
+    "name", ["20newsgroups", "chnsenticorp", "sms_spam", "cmn_eng", "word_similarity", "stsb", "word_analogies"]
 )
 def test_a_folder_without_the_file_of_these_sets_is_told_with_its_name(shelf, name):
     for path in (shelf / name).iterdir():
@@ -975,6 +991,7 @@ SMALL = {
     "squad": {"dev-v1.1.json": squad_file()},
     "cnn_dailymail": {"cnn_dailymail.jsonl": examples([{"article": "A b.", "highlights": "B"}] * 10)},
     "word_similarity": {"EN-A.txt": "car auto 3.9\nold new 1\n"},
+    "stsb": {f"stsb-en-{s}.csv": "A cat sleeps.,A cat is asleep.,5.0\n" for s in ("train", "dev", "test")},
     "word_analogies": {"questions-words.txt": ": c\nAthens Greece Oslo Norway\n: f\nboy girl he she\n"},
 }
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 12345\n"

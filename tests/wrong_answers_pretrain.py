@@ -1,5 +1,6 @@
 """Plausible wrong answers to the exercises of chapter 09."""
 
+import math
 import statistics
 
 
@@ -87,6 +88,59 @@ def best_so_far(begin=0.0, from_layer=0, change=lambda difference: difference):
         return layer
 
     return most_selective
+
+
+def words_with(
+    begins=lambda piece: not piece.startswith("##"),
+    special=("[CLS]", "[SEP]", "[PAD]"),
+    mask="[MASK]",
+    below=lambda draw, share: draw < share,
+    label=lambda piece: piece,
+    none=None,
+):
+    def whole_words(pieces, draws, share=0.15):
+        read, labels, hidden = [], [], False
+        for piece, draw in zip(pieces, draws, strict=True):
+            if begins(piece):
+                hidden = below(draw, share) and piece not in special
+            read.append(mask if hidden else piece)
+            labels.append(label(piece) if hidden else none)
+        return read, labels
+
+    return whole_words
+
+
+def any_piece(pieces, draws, share=0.15):
+    """A word is hidden if any of its pieces is drawn."""
+    words, hidden = [], []
+    for piece, draw in zip(pieces, draws, strict=True):
+        if not piece.startswith("##"):
+            words.append([])
+            hidden.append(False)
+        words[-1].append(piece)
+        hidden[-1] |= draw < share and piece not in ("[CLS]", "[SEP]", "[PAD]")
+    both = [(piece, hide) for word, hide in zip(words, hidden, strict=True) for piece in word]
+    return ["[MASK]" if hide else piece for piece, hide in both], [piece if hide else None for piece, hide in both]
+
+
+def one_mask_a_word(pieces, draws, share=0.15):
+    """The pieces of a hidden word become one mask."""
+    read, labels = words_with()(pieces, draws, share)
+    kept = [i for i, piece in enumerate(pieces) if not (labels[i] and piece.startswith("##"))]
+    return [read[i] for i in kept], [labels[i] for i in kept]
+
+
+def nce_with(scale=lambda c, t: c / t, over=lambda row, i: row, mean=True, sign=-1.0):
+    def info_nce(cosines, temperature=0.05):
+        losses = []
+        for i, row in enumerate(cosines):
+            scores = [scale(cosine, temperature) for cosine in row]
+            top = max(scores)
+            total = sum(math.exp(score - top) for score in over(scores, i))
+            losses.append(-sign * (math.log(total) + top - scores[i]) if total else 0.0)
+        return sum(losses) / (len(losses) if mean else 1)
+
+    return info_nce
 
 
 WRONG = {
@@ -188,6 +242,64 @@ WRONG = {
         "the sum": lambda task, control: largest([a + b for a, b in zip(task, control, strict=True)]),
         "the largest rise": lambda task, control: largest(
             [0.0] + [b - a for a, b in zip(task, task[1:], strict=False)]
+        ),
+    },
+    "pretrain.whole_words": {
+        "each piece by itself": words_with(begins=lambda piece: True),
+        "any piece": any_piece,
+        "special ones, too": words_with(special=()),
+        "padding, too": words_with(special=("[CLS]", "[SEP]")),
+        "at most the share": words_with(below=lambda draw, share: draw <= share),
+        "above the share": words_with(below=lambda draw, share: draw > share),
+        "always 15 %": words_with(below=lambda draw, share: draw < 0.15),
+        "0 for no label": words_with(none=0),
+        "all pieces as labels": lambda pieces, draws, share=0.15: (words_with()(pieces, draws, share)[0], pieces),
+        "without ##": words_with(label=lambda piece: piece.removeprefix("##")),
+        "another mask": words_with(mask="<mask>"),
+        "labels first": lambda pieces, draws, share=0.15: words_with()(pieces, draws, share)[::-1],
+        "one mask a word": one_mask_a_word,
+        "continued where it begins": words_with(begins=lambda piece: piece.startswith("##")),
+        "only what is read": lambda pieces, draws, share=0.15: words_with()(pieces, draws, share)[0],
+    },
+    "pretrain.mean_pool": {
+        "padding, too": lambda hidden, mask: hidden.mean(1),
+        "divided by all places": lambda hidden, mask: (hidden * mask[:, :, None]).mean(1),
+        "the sum": lambda hidden, mask: (hidden * mask[:, :, None]).sum(1),
+        "the first token": lambda hidden, mask: hidden[:, 0],
+        "the largest": lambda hidden, mask: hidden.masked_fill(mask[:, :, None] == 0, -1e9).amax(1),
+        "over the hidden numbers": lambda hidden, mask: hidden.mean(2),
+        "divided by all real tokens": lambda hidden, mask: (hidden * mask[:, :, None]).sum(1) / mask.sum(),
+        "of the whole batch": lambda hidden, mask: (hidden * mask[:, :, None]).sum((0, 1)) / mask.sum(),
+        "of length 1": lambda hidden, mask: (lambda mean: mean / mean.norm(dim=-1, keepdim=True).clamp(min=1e-9))(
+            (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        ),
+    },
+    "pretrain.info_nce": {
+        "no temperature": nce_with(scale=lambda c, t: c),
+        "times the temperature": nce_with(scale=lambda c, t: c * t),
+        "always 0.05": nce_with(scale=lambda c, t: c / 0.05),
+        "plus": nce_with(sign=1.0),
+        "a sum": nce_with(mean=False),
+        "over the wrong ones alone": nce_with(over=lambda row, i: row[:i] + row[i + 1 :]),
+        "over the columns": lambda cosines, temperature=0.05: nce_with()(
+            [list(column) for column in zip(*cosines, strict=True)], temperature
+        ),
+        "minus the right cosine": lambda cosines, temperature=0.05: (
+            -sum(row[i] for i, row in enumerate(cosines)) / len(cosines)
+        ),
+        "exp without care": lambda cosines, temperature=0.05: (
+            -sum(
+                math.log(math.exp(row[i] / temperature) / sum(math.exp(c / temperature) for c in row))
+                for i, row in enumerate(cosines)
+            )
+            / len(cosines)
+        ),
+        "the first row alone": lambda cosines, temperature=0.05: (
+            nce_with()(cosines, temperature) * len(cosines)
+            - sum(nce_with()([cosines[i][i:] + cosines[i][:i]], temperature) for i in range(1, len(cosines)))
+        ),
+        "accuracy": lambda cosines, temperature=0.05: (
+            sum(row[i] == max(row) for i, row in enumerate(cosines)) / len(cosines)
         ),
     },
 }

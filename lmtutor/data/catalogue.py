@@ -374,6 +374,14 @@ CATALOGUE: dict[str, Entry] = {
         local=readers.word_similarity,
         folder="word_similarity",
     ),
+    "stsb": Entry(
+        about="STS Benchmark: pairs of English sentences with people's scores of how alike their meanings are, from 0 "
+        "to 5 (Cer et al., 2017).",
+        task="sentence similarity",
+        local=readers.stsb,
+        folder="stsb",
+        hub={"path": "mteb/stsbenchmark-sts"},
+    ),
     "word_analogies": Entry(
         about="Questions such as Athens : Greece = Baghdad : Iraq (Mikolov et al., 2013).",
         task="word vectors",

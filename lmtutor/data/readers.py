@@ -6,6 +6,7 @@ that is not as it should be; its number is told.
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -184,6 +185,22 @@ def word_similarity(folder: Path) -> Rows:
             named = os.fsencode(name).decode(errors="replace").removeprefix("EN-").removesuffix(".txt")
             rows.append({"set": named, "word1": word1, "word2": word2, "score": float(score)})
     return {"test": rows}
+
+
+def stsb(folder: Path) -> Rows:
+    """Lines "sentence,sentence,score" with quotation marks where a sentence has a comma; scores are from 0 to 5."""
+    rows: Rows = {}
+    for split, name in {"train": "train", "validation": "dev", "test": "test"}.items():
+        path, rows[split] = find(folder, f"stsb-en-{name}.csv"), []
+        for number, line in enumerate(lines_of(path), start=1):
+            columns = next(csv.reader([line]), [])
+            known = len(columns) == 3 and all(column.strip() for column in columns) and _NUMBER.fullmatch(columns[2])
+            if not known or not 0 <= float(columns[2]) <= 5:
+                raise CourseError(
+                    f"Line {number} of {str(path)!r} is not two sentences and a score from 0 to 5 with commas between."
+                )
+            rows[split].append({"sentence1": columns[0], "sentence2": columns[1], "score": float(columns[2])})
+    return rows
 
 
 def word_analogies(folder: Path) -> Rows:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from lmtutor.exercises.examine import Exercise, compare, same
 
 
@@ -23,7 +25,7 @@ def _remark_hidden_loss(arguments, expected, got):
     if same(expected * len(hidden) / len(labels), got, 1e-9):
         return "Divide by the number of hidden places, not of all places."
     if hidden and same(-sum(map(sum, hidden)) / len(hidden), got, 1e-9):
-        return "That sums over the whole vocabulary, as 001 does; only the right token counts."
+        return "That sums over the whole vocabulary; only the right token counts."
     return ""
 
 
@@ -145,6 +147,96 @@ def _remark_most_selective(arguments, expected, got):
     return ""
 
 
+SPECIAL = ("[CLS]", "[SEP]", "[PAD]")
+
+
+def whole_words(pieces: list[str], draws: list[float], share: float = 0.15) -> tuple[list[str], list[str | None]]:
+    """Each word shares the draw of its first piece."""
+    read, labels, hidden = [], [], False
+    for piece, draw in zip(pieces, draws, strict=True):
+        if not piece.startswith("##"):
+            hidden = draw < share and piece not in SPECIAL
+        read.append("[MASK]" if hidden else piece)
+        labels.append(piece if hidden else None)
+    return read, labels
+
+
+def _remark_whole_words(arguments, expected, got):
+    pieces, draws, share = (*arguments, 0.15)[:3]
+    if not (isinstance(got, tuple | list) and len(got) == 2):
+        return "Two lists were asked for: what the model reads, and the labels."
+    alone = [draw < share and piece not in SPECIAL for piece, draw in zip(pieces, draws, strict=True)]
+    read, labels = (list(one) if isinstance(one, tuple | list) else one for one in got)
+    if read == ["[MASK]" if hide else piece for piece, hide in zip(pieces, alone, strict=True)]:
+        return "Each piece is hidden by a draw of its own; pieces that begin with ## share the draw of their word."
+    if any(label in SPECIAL for label in labels if isinstance(label, str)):
+        return "[CLS], [SEP] and [PAD] are never hidden."
+    if read == expected[0] and labels != expected[1]:
+        return "Right for what the model reads. A label is the piece where something was hidden, and None elsewhere."
+    if got == (expected[1], expected[0]):
+        return "First what the model reads, then the labels."
+    return ""
+
+
+def mean_pool(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """The mean over the real tokens: [batch, time, hidden], [batch, time] -> [batch, hidden]."""
+    return (hidden * attention_mask[:, :, None]).sum(1) / attention_mask.sum(1, keepdim=True)
+
+
+def _remark_mean_pool(arguments, expected, got):
+    hidden, mask = arguments
+    if same(hidden.mean(1), got, 1e-9):
+        return "That is the mean over padding, too."
+    if same((hidden * mask[:, :, None]).mean(1), got, 1e-9):
+        return "Padding is left out above the line; divide by the number of real tokens, too."
+    if same((hidden * mask[:, :, None]).sum(1), got, 1e-9):
+        return "That is the sum; divide by the number of real tokens."
+    if same(hidden[:, 0], got, 1e-9):
+        return "That is the vector at the first token."
+    return ""
+
+
+def _failure_mean_pool(arguments, error):
+    return "mask[:, :, None] has the shape [batch, time, 1]." if "must match the size" in str(error) else ""
+
+
+def info_nce(cosines: list[list[float]], temperature: float = 0.05) -> float:
+    """The mean of minus ln softmax(row / temperature) at the row's own place."""
+    losses = []
+    for i, row in enumerate(cosines):
+        scores = [cosine / temperature for cosine in row]
+        highest = max(scores)
+        losses.append(highest + math.log(sum(math.exp(score - highest) for score in scores)) - scores[i])
+    return sum(losses) / len(losses)
+
+
+def _remark_info_nce(arguments, expected, got):
+    cosines, temperature = (*arguments, 0.05)[:2]
+    turned = [list(column) for column in zip(*cosines, strict=True)]
+    known = {
+        info_nce(cosines, 1.0): "Divide the cosines by the temperature before the softmax.",
+        info_nce(turned, temperature): "Each *row* is one question: sum over the columns.",
+        -expected: "ln p is below 0; the loss is *minus* its mean.",
+        expected * len(cosines): "That is the sum; take the mean over the rows.",
+        info_nce(cosines, 1 / temperature): "Divide by the temperature, do not multiply.",
+    }
+    return next((said for value, said in known.items() if same(value, got, 1e-9)), "")
+
+
+def _failure_info_nce(arguments, error):
+    return (
+        "exp of a large number is too large: subtract the row's largest score first."
+        if isinstance(error, OverflowError)
+        else ""
+    )
+
+
+def _batch(*shape):
+    """Vectors that are the same on every machine."""
+    count = math.prod(shape)
+    return (torch.arange(count).double() * 7 % 11 - 3).reshape(shape)
+
+
 def _ln(*rows):
     return [[math.log(p) for p in row] for row in rows]
 
@@ -211,6 +303,60 @@ EXERCISES = {
                 ([60.0, 88.0, 80.0], [45.0, 70.0, 79.0]),  # the largest ratio is not the largest difference
             ],
             remark=_remark_most_selective,
+        ),
+    ),
+    "whole_words": Exercise(
+        "Go through pieces and draws together and keep in a variable whether the present word is hidden; a piece that "
+        "does not begin with ## starts a new word.",
+        compare(
+            whole_words,
+            [
+                (["sea"], [0.1]),
+                (["light", "##house"], [0.1, 0.9]),
+                (["light", "##house"], [0.9, 0.1]),
+                (["[CLS]", "the", "sea", "[SEP]", "[PAD]"], [0.0, 0.5, 0.1, 0.0, 0.01]),
+                (
+                    ["[CLS]", "gull", "##s", "##feet", "on", "quay", "##s", "[SEP]"],
+                    [0.9, 0.2, 0.9, 0.9, 0.1, 0.6, 0.0, 0.3],
+                    0.5,
+                ),
+                (["a", "##b", "c", "##d", "[SEP]"], [0.3, 0.0, 0.29, 0.8, 0.0], 0.3),
+                (["a", "##b", "a", "##b"], [0.0, 0.9, 0.9, 0.0], 0.4),
+                ([], []),
+            ],
+            remark=_remark_whole_words,
+        ),
+    ),
+    "mean_pool": Exercise(
+        "Multiply by attention_mask[:, :, None], sum over the time, and divide by the number of real tokens.",
+        compare(
+            mean_pool,
+            [
+                (_batch(1, 2, 1), torch.tensor([[1, 1]])),
+                (_batch(1, 2, 2), torch.tensor([[1, 0]])),
+                (_batch(2, 3, 2), torch.tensor([[1, 1, 1], [1, 1, 0]])),
+                (_batch(3, 4, 5), torch.tensor([[1, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 0]])),
+            ],
+            remark=_remark_mean_pool,
+            failure=_failure_mean_pool,
+        ),
+    ),
+    "info_nce": Exercise(
+        "For each row i: the scores are the cosines divided by the temperature; its loss is ln of the sum of all exp, "
+        "minus the score at place i.",
+        compare(
+            info_nce,
+            [
+                ([[0.5]], 1.0),
+                ([[1.0, 0.0], [0.0, 1.0]], 1.0),
+                ([[0.5, 0.2], [0.4, 0.1]], 0.5),
+                ([[0.9, 0.1, 0.3], [0.2, 0.4, 0.6], [0.0, -0.5, 0.7]], 0.1),
+                ([[0.2, 0.1], [-0.1, 0.3]],),
+                ([[1.0, -1.0], [-1.0, 1.0]], 0.001),
+                ([[-1.0, 1.0], [1.0, -1.0]], 0.001),
+            ],
+            remark=_remark_info_nce,
+            failure=_failure_info_nce,
         ),
     ),
 }

@@ -181,7 +181,7 @@ class BertClassifier(nn.Module):
 
 
 def initialise(model: nn.Module, std: float = 0.02) -> None:
-    """Start as BERT does: small random matrices, biases 0, and 1e-12 where a norm must not divide by 0."""
+    """Start as BERT does: small random matrices, biases 0; its norms add 1e-12 to the variance, not 1e-5."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=std)
@@ -192,7 +192,12 @@ def initialise(model: nn.Module, std: float = 0.02) -> None:
 
 
 def mask_tokens(
-    input_ids: torch.Tensor, may_change: torch.Tensor, vocab_size: int, mask_id: int, share: float = 0.15
+    input_ids: torch.Tensor,
+    may_change: torch.Tensor,
+    vocab_size: int,
+    mask_id: int,
+    share: float = 0.15,
+    words: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Hide some tokens, to be guessed (Devlin et al., 2019, section 3.1 and appendix A.1).
 
@@ -205,15 +210,34 @@ def mask_tokens(
         vocab_size: number of tokens.
         mask_id: id of the mask.
         share: probability that a token is chosen.
+        words: [batch, time], for each token the place of its word's first token, as `first_pieces` gives it: then the
+            tokens of a word are chosen together or not at all (whole-word masking).
 
     Returns:
         What the model reads, and labels: the token where one was chosen, IGNORED elsewhere; both [batch, time].
     """
-    chosen = (torch.rand(input_ids.shape) < share) & may_change
+    draws = torch.rand(input_ids.shape)
+    if words is not None:
+        draws = draws.gather(1, words)  # the tokens of a word share one draw
+    chosen = (draws < share) & may_change
     fate = torch.rand(input_ids.shape)
     at_random = torch.randint(vocab_size, input_ids.shape)
     read = torch.where(chosen & (fate < 0.8), mask_id, torch.where(chosen & (fate >= 0.9), at_random, input_ids))
     return read, input_ids.masked_fill(~chosen, IGNORED)
+
+
+def first_pieces(input_ids: torch.Tensor, continues: torch.Tensor) -> torch.Tensor:
+    """For each token the place of its word's first token.
+
+    Args:
+        input_ids: [batch, time].
+        continues: [vocab], bool: whether a token goes on with the word before it, as `##` says in WordPiece.
+
+    Returns:
+        [batch, time]; what stands at the first place begins a word in any case.
+    """
+    places = torch.arange(input_ids.shape[1]).expand_as(input_ids)
+    return places.masked_fill(continues[input_ids], 0).cummax(dim=1).values
 
 
 def masked_loss(

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from lmtutor.data import batches
 from lmtutor.data.text import checked_texts, split_sentences
-from lmtutor.models.bert import PretrainingBert, mask_tokens, masked_loss
+from lmtutor.models.bert import PretrainingBert, first_pieces, mask_tokens, masked_loss
 from lmtutor.runtime import CourseError
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ def special_ids(tokenizer: BertTokenizer) -> dict[str, int]:
     return {name: getattr(tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
 
 
+def continues_a_word(tokenizer: BertTokenizer) -> torch.Tensor:
+    """Which pieces go on with the word before them, as their `##` says: [vocab], bool."""
+    return torch.tensor([p.startswith("##") for p in tokenizer.convert_ids_to_tokens(range(len(tokenizer)))])
+
+
 @dataclass
 class Collate:
     """Batches for pretraining: half of the second texts are exchanged for others, and tokens are hidden.
@@ -93,6 +98,7 @@ class Collate:
         pad, cls, sep, mask: ids of the special tokens.
         pairs: whether there are second texts from elsewhere; without, each second text follows.
         share: probability that a token is to be guessed.
+        continues: [vocab], bool, as `continues_a_word` gives it: hide whole words; single tokens if it is not given.
 
     Raises:
         CourseError: with pairs, if all stretches are of one document.
@@ -106,6 +112,7 @@ class Collate:
     mask: int
     pairs: bool = True
     share: float = 0.15
+    continues: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.pairs and len({one.document for one in self.stretches}) < 2:
@@ -120,7 +127,8 @@ class Collate:
         places = torch.arange(batch["input_ids"].shape[1])
         behind_first = places >= torch.tensor([len(first) for first in firsts])[:, None]  # [batch, time]
         special = torch.isin(batch["input_ids"], torch.tensor([self.pad, self.cls, self.sep]))
-        read, labels = mask_tokens(batch["input_ids"], ~special, self.vocab_size, self.mask, self.share)
+        words = None if self.continues is None else first_pieces(batch["input_ids"], self.continues)
+        read, labels = mask_tokens(batch["input_ids"], ~special, self.vocab_size, self.mask, self.share, words)
         return {
             "input_ids": read,
             "attention_mask": batch["attention_mask"],

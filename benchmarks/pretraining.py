@@ -247,7 +247,7 @@ def write_comparison(found: dict[tuple[str, int], dict[str, float]]) -> None:
 
 # --- what pretraining is good for ------------------------------------------------------------------------------------
 
-SIZES, RATES, NEGATION_STEPS, TUNING_SEED = (64, 256, 1024), (3e-4, 1e-3, 3e-3), 160, 100
+SIZES, RATES, NEGATION_STEPS, TUNING_SEED = (64, 256, 1024), (3e-4, 1e-3, 3e-3), 120, 100
 FIRST_WEIGHTS = ("pretrained", "random")
 COUNTED = "word pairs, counted"
 

@@ -25,9 +25,9 @@ from lmtutor import finetuning, pretrained, results, sentences
 from lmtutor.models import bert
 from lmtutor.runtime import Stopwatch, seed_everything
 
-SEEDS, STEPS, BATCH, LENGTH, RATE, TEMPERATURE = (0, 1, 2), 200, 32, 48, 1e-3, 0.05
+SEEDS, STEPS, BATCH, LENGTH, RATE, TEMPERATURE = (0, 1, 2), 150, 32, 32, 1e-3, 0.05
 READ = 96  # pieces of a text that are read when a vector is asked for
-LABELS, DRAWS = (64, 256, 1024), (0, 1, 2, 3, 4)
+LABELS, DRAWS = (64, 256, 1024), (0, 1, 2)
 MINI, MINILM, COUNTED = "mini_bert", "minilm", "tf-idf"
 
 

@@ -25,7 +25,7 @@ from lmtutor import finetuning, pretrained, results, sentences
 from lmtutor.models import bert
 from lmtutor.runtime import Stopwatch, seed_everything
 
-SEEDS, STEPS, BATCH, LENGTH, RATE, TEMPERATURE = (0, 1, 2), 150, 32, 32, 1e-3, 0.05
+SEEDS, STEPS, BATCH, LENGTH, RATE, TEMPERATURE = (0, 1, 2), 100, 32, 32, 1e-3, 0.05
 READ = 96  # pieces of a text that are read when a vector is asked for
 LABELS, DRAWS = (64, 256, 1024), (0, 1, 2)
 MINI, MINILM, COUNTED = "mini_bert", "minilm", "tf-idf"
@@ -53,8 +53,18 @@ def found(read, pairs) -> dict[str, float]:
     }
 
 
+def kept(weights: str, seed: int) -> Path:
+    """Where the trained model of a seed is put."""
+    return Path(__file__).resolve().parent.parent / "runs" / "sentences" / f"{weights}-{seed}"
+
+
 def trained(weights: str, seed: int, pairs, steps: int = STEPS):
-    """The mini BERT's architecture after contrastive learning, from its own weights or from random ones."""
+    """The mini BERT's architecture after contrastive learning, from its own weights or from random ones.
+
+    What an earlier run left in `runs/sentences` is taken from there: a program that was broken off can go on.
+    """
+    if (kept(weights, seed) / "model.safetensors").exists():
+        return bert.load(kept(weights, seed)).eval()
     model, tokenizer = encoder(MINI)
     seed_everything(seed)
     if weights == "random":
@@ -72,16 +82,12 @@ def trained(weights: str, seed: int, pairs, steps: int = STEPS):
             progress=False,
         )
     print(weights, seed, f"{watch.seconds:.0f} s", flush=True)
+    bert.save(model, kept(weights, seed))
     return model.eval()
 
 
 def reader(model, tokenizer):
     return lambda texts: sentences.vectors(model, tokenizer, texts, READ)
-
-
-def kept(seed: int):
-    """Where the trained model of a seed is put."""
-    return Path(__file__).resolve().parent.parent / "runs" / "sentences" / str(seed)
 
 
 def halves(_) -> None:
@@ -95,10 +101,7 @@ def halves(_) -> None:
     for title, weights in (("mini BERT, contrasted", "pretrained"), ("random weights, contrasted", "random")):
         ways[title] = []
         for seed in SEEDS:
-            model = trained(weights, seed, pairs["train"])
-            ways[title].append(reader(model, tokenizer))
-            if weights == "pretrained":
-                bert.save(model, kept(seed))
+            ways[title].append(reader(trained(weights, seed, pairs["train"]), tokenizer))
     rows = []
     for title, several in ways.items():
         scores = [found(read, pairs["test"]) for read in several]
@@ -131,7 +134,9 @@ def similar(_) -> None:
         COUNTED: [tf_idf(learned)],
         "MiniLM": [reader(*encoder(MINILM))],
         "mini BERT": [reader(*encoder(MINI))],
-        "mini BERT, contrasted on harbour": [reader(bert.load(kept(seed)).eval(), tokenizer) for seed in SEEDS],
+        "mini BERT, contrasted on harbour": [
+            reader(bert.load(kept("pretrained", seed)).eval(), tokenizer) for seed in SEEDS
+        ],
     }
     rows = []
     for title, several in ways.items():

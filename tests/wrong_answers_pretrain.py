@@ -96,7 +96,7 @@ def words_with(
     mask="[MASK]",
     below=lambda draw, share: draw < share,
     label=lambda piece: piece,
-    none=None,
+    none="",
 ):
     def whole_words(pieces, draws, share=0.15):
         read, labels, hidden = [], [], False
@@ -120,7 +120,7 @@ def any_piece(pieces, draws, share=0.15):
         words[-1].append(piece)
         hidden[-1] |= draw < share and piece not in ("[CLS]", "[SEP]", "[PAD]")
     both = [(piece, hide) for word, hide in zip(words, hidden, strict=True) for piece in word]
-    return ["[MASK]" if hide else piece for piece, hide in both], [piece if hide else None for piece, hide in both]
+    return ["[MASK]" if hide else piece for piece, hide in both], [piece if hide else "" for piece, hide in both]
 
 
 def one_mask_a_word(pieces, draws, share=0.15):
@@ -252,7 +252,7 @@ WRONG = {
         "at most the share": words_with(below=lambda draw, share: draw <= share),
         "above the share": words_with(below=lambda draw, share: draw > share),
         "always 15 %": words_with(below=lambda draw, share: draw < 0.15),
-        "0 for no label": words_with(none=0),
+        "None for no label": words_with(none=None),
         "all pieces as labels": lambda pieces, draws, share=0.15: (words_with()(pieces, draws, share)[0], pieces),
         "without ##": words_with(label=lambda piece: piece.removeprefix("##")),
         "another mask": words_with(mask="<mask>"),

@@ -150,14 +150,14 @@ def _remark_most_selective(arguments, expected, got):
 SPECIAL = ("[CLS]", "[SEP]", "[PAD]")
 
 
-def whole_words(pieces: list[str], draws: list[float], share: float = 0.15) -> tuple[list[str], list[str | None]]:
+def whole_words(pieces: list[str], draws: list[float], share: float = 0.15) -> tuple[list[str], list[str]]:
     """Each word shares the draw of its first piece."""
     read, labels, hidden = [], [], False
     for piece, draw in zip(pieces, draws, strict=True):
         if not piece.startswith("##"):
             hidden = draw < share and piece not in SPECIAL
         read.append("[MASK]" if hidden else piece)
-        labels.append(piece if hidden else None)
+        labels.append(piece if hidden else "")
     return read, labels
 
 
@@ -172,7 +172,7 @@ def _remark_whole_words(arguments, expected, got):
     if any(label in SPECIAL for label in labels if isinstance(label, str)):
         return "[CLS], [SEP] and [PAD] are never hidden."
     if read == expected[0] and labels != expected[1]:
-        return "Right for what the model reads. A label is the piece where something was hidden, and None elsewhere."
+        return 'Right for what the model reads. A label is the piece where something was hidden, and "" elsewhere.'
     if got == (expected[1], expected[0]):
         return "First what the model reads, then the labels."
     return ""

@@ -417,6 +417,7 @@ def beam_tree(
         width: so many continuations are kept (blue); those among them that end are finished (orange).
         end: the token that ends a text; what has max_tokens tokens is finished, too.
     """
+    names = several(names, "names")
     ax = new_axes(ax, figsize=(7.6, 3.9))
     ax.axis("off")
     kinds = {  # the look of a box
@@ -762,6 +763,151 @@ def encoder_decoder(heads: int = 4, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def labelled_pieces(
+    words: Sequence[str], pieces: Sequence[str], word_of: Sequence[int | None], labels: Sequence[str]
+) -> Axes:
+    """Words, the pieces that a tokenizer makes of them, and a label for each piece: one column for each piece.
+
+    Args:
+        words: of the text.
+        pieces: with the special tokens.
+        word_of: of each piece the number of its word, None for a special token.
+        labels: what stands below each piece; those that start with "-" are drawn pale.
+    """
+    words, pieces, labels = several(words, "words"), several(pieces, "pieces"), several(labels, "labels")
+    ax = new_axes(figsize=(max(0.92 * len(pieces), 3), 2.1))
+    look = {"ha": "center", "va": "center", "fontsize": 9}
+    for number, word in enumerate(words):
+        columns = [i for i, which in enumerate(word_of) if which == number]
+        if not columns:
+            continue
+        middle = (columns[0] + columns[-1]) / 2
+        frame = {"boxstyle": "round,pad=0.3", "fc": "#EAF2F8", "ec": "0.5"}
+        ax.text(middle, 2, word, bbox=frame, **look)
+        for i in columns:
+            first = i == columns[0]
+            style = {"arrowstyle": "-|>", "color": COLOURS[0] if first else "0.75", "shrinkA": 9, "shrinkB": 9}
+            ax.annotate("", (i, 1), (middle, 2), arrowprops=style)
+    for i, (piece, label) in enumerate(zip(pieces, labels, strict=True)):
+        ax.text(
+            i, 1, piece, family="monospace", bbox={"boxstyle": "square,pad=0.25", "fc": "white", "ec": "0.6"}, **look
+        )
+        pale = label.startswith("-")
+        ax.text(i, 0.3, label, color="0.6" if pale else COLOURS[1], weight="normal" if pale else "bold", **look)
+    for y, name in ((2, "words"), (1, "pieces"), (0.3, "labels")):
+        ax.text(-0.75, y, name, ha="right", va="center", fontsize=8.5, color="0.35")
+    ax.set(xlim=(-1.5, len(pieces) - 0.4), ylim=(0, 2.4))
+    ax.axis("off")
+    plain(ax)
+    return ax
+
+
+def lattice(
+    probabilities: np.ndarray,
+    words: Sequence[str],
+    tags: Sequence[str],
+    moves: np.ndarray,
+    path: Sequence[int],
+    other: Sequence[int] = (),
+) -> Axes:
+    """All sequences of tags as ways from left to right: a circle for each word and tag, darker where it is likelier.
+
+    Args:
+        probabilities: [words, tags].
+        words, tags: the names of columns and rows.
+        moves: [before, tag], -inf where one tag may not follow another; such moves are not drawn.
+        path: the tags of the best way, in orange.
+        other: the tags of another way, dashed.
+    """
+    words, tags = several(words, "words"), several(tags, "tags")
+    ax = new_axes(figsize=(1.25 * len(words) + 1.1, 0.52 * len(tags) + 0.8))
+    place = {(i, j): (i, len(tags) - 1 - j) for i in range(len(words)) for j in range(len(tags))}
+    for i in range(1, len(words)):
+        for before in range(len(tags)):
+            for tag in range(len(tags)):
+                if moves[before, tag] > -np.inf:
+                    (x0, y0), (x1, y1) = place[i - 1, before], place[i, tag]
+                    ax.plot([x0, x1], [y0, y1], color="0.85", linewidth=0.7, zorder=1)
+    for way, style in ((other, {"color": "0.25", "linestyle": (0, (3, 2)), "linewidth": 1.6}),
+                       (path, {"color": COLOURS[1], "linewidth": 3})):  # fmt: skip
+        if len(way):
+            xs, ys = zip(*(place[i, tag] for i, tag in enumerate(way)), strict=True)
+            ax.plot(xs, ys, zorder=2, **style)
+    for (i, j), (x, y) in place.items():
+        share = float(probabilities[i, j])
+        chosen = len(path) and path[i] == j
+        shade = plt.get_cmap("Blues")(0.05 + 0.75 * share)
+        rim = {"edgecolors": COLOURS[1] if chosen else "0.5", "linewidths": 1.8 if chosen else 0.8}
+        ax.scatter([x], [y], s=430, color=[shade], zorder=3, **rim)
+        ax.text(x, y, f"{share:.2f}", ha="center", va="center", fontsize=7.5, zorder=4,
+                color="white" if share > 0.6 else "black")  # fmt: skip
+    for i, word in enumerate(words):
+        ax.text(i, len(tags) - 0.35, word, ha="center", va="bottom", fontsize=9)
+    for j, tag in enumerate(tags):
+        ax.text(-0.4, len(tags) - 1 - j, tag, ha="right", va="center", fontsize=8.5, color="0.3")
+    ax.set(xlim=(-1.3, len(words) - 0.6), ylim=(-0.5, len(tags) + 0.1))
+    ax.axis("off")
+    plain(ax)
+    return ax
+
+
+def pointers(
+    pieces: Sequence[str], start: Sequence[float], end: Sequence[float], span: tuple[int, int], ax: Axes | None = None
+) -> Axes:
+    """Two pointers over a text: the probability of the start above each piece, that of the end below it.
+
+    Args:
+        pieces: what the model reads.
+        start, end: probabilities: [pieces].
+        span: the first and the last piece of the answer, framed.
+    """
+    pieces = several(pieces, "pieces")
+    widths = np.array([0.11 * len(piece) + 0.22 for piece in pieces])
+    left = np.concatenate([[0], np.cumsum(widths)[:-1]])
+    middle = left + widths / 2
+    ax = new_axes(ax, figsize=(min(max(widths.sum() + 0.7, 4), 10.5), 2.5))
+    for sign, values, colour, name in ((1, start, COLOURS[0], "start"), (-1, end, COLOURS[1], "end")):
+        values = np.asarray(values, dtype=float)
+        ax.bar(middle, sign * values, bottom=sign * 0.28, width=0.75 * widths, color=colour, zorder=2)
+        best = int(values.argmax())
+        ax.text(middle[best], sign * (values[best] + 0.33), f"{name} {values[best]:.2f}", ha="center", fontsize=8.5,
+                va="bottom" if sign > 0 else "top", color=colour)  # fmt: skip
+        ax.text(-0.1, sign * 0.75, f"P({name})", ha="right", va="center", fontsize=8.5, color=colour)
+    for i, piece in enumerate(pieces):
+        inside = span[0] <= i <= span[1]
+        ax.text(middle[i], 0, piece, ha="center", va="center", fontsize=8.5, family="monospace",
+                weight="bold" if inside else "normal", color="black" if inside else "0.35")  # fmt: skip
+    x, width = left[span[0]], left[span[1]] + widths[span[1]] - left[span[0]]
+    ax.add_patch(FancyBboxPatch((x, -0.2), width, 0.4, "round,pad=0.02", fc="#FBE3D0", ec=COLOURS[1], zorder=0))
+    ax.set(xlim=(-0.75, widths.sum()), ylim=(-1.6, 1.6))
+    ax.axis("off")
+    plain(ax)
+    return ax
+
+
+def repairs(rows: Sequence[tuple[str, str, str]], ax: Axes | None = None) -> Axes:
+    """How encoder-decoders are pretrained: for each a name, the damaged text that is read, and what is written."""
+    rows = several(rows, "rows")
+    ax = new_axes(ax, figsize=(9.2, 0.95 * len(rows) + 0.55))
+    box = {"boxstyle": "round,pad=0.35", "fc": "white", "ec": "0.6"}
+    for number, (name, read, written) in enumerate(rows):
+        y = len(rows) - 1 - number
+        ax.text(0.0, y, name, ha="left", va="center", fontsize=10, weight="bold")
+        ax.text(2.75, y, read, ha="center", va="center", fontsize=8.5, bbox=box, linespacing=1.35)
+        for x, part in ((5.15, "encoder"), (6.15, "decoder")):
+            ax.text(x, y, part, ha="center", va="center", fontsize=8.5,
+                    bbox=box | {"fc": "#EAF2F8" if part == "encoder" else "#FBE3D0"})  # fmt: skip
+        ax.text(8.15, y, written, ha="center", va="center", fontsize=8.5, bbox=box, linespacing=1.35)
+        for x0, x1 in ((4.45, 4.72), (5.55, 5.74), (6.58, 6.85)):
+            ax.annotate("", (x1, y), (x0, y), arrowprops={"arrowstyle": "-|>", "color": "0.4"})
+    for x, title in ((2.75, "what the encoder reads"), (8.15, "what the decoder has to write")):
+        ax.text(x, len(rows) - 0.38, title, ha="center", va="bottom", fontsize=9, color="0.35")
+    ax.set(xlim=(-0.1, 9.5), ylim=(-0.55, len(rows) - 0.1))
+    ax.axis("off")
+    plain(ax)
+    return ax
+
+
 def matrices(
     parts: Sequence[str | tuple[str, np.ndarray, Sequence[str], Sequence[str]]], ax: Axes | None = None
 ) -> Axes:
@@ -771,6 +917,7 @@ def matrices(
         parts: from left to right, either what stands between two matrices ("·", "="), or (title, numbers
             [rows, columns], names of the rows, names of the columns).
     """
+    parts = several(parts, "parts")
     widths = [0.9 if isinstance(part, str) else np.shape(part[1])[1] + 0.3 + 0.13 * max(map(len, part[2] or [""]))
               for part in parts]  # fmt: skip
     tallest = max(len(part[1]) for part in parts if not isinstance(part, str))

@@ -276,6 +276,37 @@ def test_the_drawn_transformer_names_its_parts_and_has_as_many_heads_as_asked_fo
     assert len(heads) == 3 * 3  # of three attentions
 
 
+def test_labels_stand_below_the_pieces_of_their_words():
+    ax = plots.labelled_pieces(["Ambleton"], ["[CLS]", "amb", "##leton"], [None, 0, 0], ["-100", "B-X", "-100"])
+    said = {text.get_text(): text for text in ax.texts}
+    assert said["amb"].get_position()[0] == said["B-X"].get_position()[0] == 1
+    assert said["Ambleton"].get_position()[0] == 1.5 and said["-100"].get_color() == "0.6"
+    plt.close(ax.figure)
+
+
+def test_a_lattice_leaves_out_what_is_forbidden():
+    moves = np.array([[0, 0, -np.inf], [0, 0, 0], [0, 0, 0]])
+    ax = plots.lattice(np.full((3, 3), 1 / 3), ["a", "b", "$c"], ["O", "B-X", "I-X"], moves, [0, 1, 2], [0, 0, 0])
+    assert len(ax.lines) == 2 * 8 + 2 and {"a", "b", "$c", "O", "B-X", "I-X"} <= {t.get_text() for t in ax.texts}
+    best = max(ax.lines, key=lambda line: line.get_linewidth())
+    assert list(best.get_ydata()) == [2, 1, 0]
+    plt.close(ax.figure)
+
+
+def test_drawn_pointers_name_the_likeliest_start_and_end():
+    ax = plots.pointers(["[CLS]", "a", "$b"], [0.1, 0.2, 0.7], [0.0, 0.4, 0.6], (1, 2))
+    assert {"start 0.70", "end 0.60", "P(start)", "P(end)"} <= {text.get_text() for text in ax.texts}
+    assert len(ax.patches) == 2 * 3 + 1
+    plt.close(ax.figure)
+
+
+def test_drawn_repairs_show_what_is_read_and_written():
+    ax = plots.repairs([("T5", "The <X> left.", "<X> Heron"), ("BART", "left.", "The Heron left.")])
+    said = [text.get_text() for text in ax.texts]
+    assert said.count("encoder") == said.count("decoder") == 2 and {"T5", "The <X> left.", "<X> Heron"} <= set(said)
+    plt.close(ax.figure)
+
+
 def test_drawn_matrices_show_their_numbers_names_and_what_stands_between():
     ax = plots.matrices([("A", [[1.5, -0.25]], ["row"], ["x", "y"]), "·", ("B", [[2], [3]], [], ["$5"])])
     assert {"1.5", "-0.25", "2", "3", "A", "B", "row", "x", "y", "·", "$5"} == {t.get_text() for t in ax.texts}

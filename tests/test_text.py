@@ -299,9 +299,17 @@ WANT_A_LIST = {
     "models.tagger.LSTMTagger labels": lambda one: tagger.LSTMTagger(9, one),
     "decoding.sampling.sample history": lambda one: decoding.sample(MODEL.next_distribution, KNOWN, one),
     "decoding.sampling.join tokens": decoding.join,
+    "plots.beam_tree names": lambda one: plots.beam_tree(lambda _: [0.0], one, width=1, end=0, max_tokens=1),
     "plots.confusion names": lambda one: plots.confusion(np.eye(7), one),
     "plots.diagram frames": lambda one: plots.diagram({"a": (0, 0), "b": (1, 1)}, [], frames={"both": one}),
     "plots.graph orange": lambda one: plots.graph({"a": (0, 0), "b": (1, 1)}, [("a", "b", "")], orange=one),
+    "plots.lattice words": lambda one: plots.lattice(np.ones((1, 1)), one, ["O"], np.zeros((1, 1)), [0]),
+    "plots.lattice tags": lambda one: plots.lattice(np.ones((1, 1)), ["a"], one, np.zeros((1, 1)), [0]),
+    "plots.matrices parts": plots.matrices,
+    "plots.pointers pieces": lambda one: plots.pointers(one, [1.0], [1.0], (0, 0)),
+    "plots.labelled_pieces words": lambda one: plots.labelled_pieces(one, ["a"], [0], ["O"]),
+    "plots.labelled_pieces pieces": lambda one: plots.labelled_pieces(["a"], one, [0], ["O"]),
+    "plots.labelled_pieces labels": lambda one: plots.labelled_pieces(["a"], ["a"], [0], one),
     "plots.word_map words": lambda one: plots.word_map(np.eye(2), one, ["k", "k"]),
     "plots.word_map kinds": lambda one: plots.word_map(np.eye(2), ["a", "b"], one),
     "tasks.finetuning.encode texts": lambda one: finetuning.encode(TOKENIZER(), one),
@@ -316,6 +324,10 @@ WANT_A_LIST = {
     "tasks.extraction.exchange_names questions": lambda one: extraction.exchange_names("a", [], one, ["B"], RNG),
     "tasks.extraction.exchange_names names": lambda one: extraction.exchange_names("a", [], ["b"], one, RNG),
     "tasks.tagging.places_of words": lambda one: tagging.places_of("the sea", one),
+    "tasks.tagging.rules tags": tagging.rules,
+    "tasks.tagging.to_bio tags": tagging.to_bio,
+    "tasks.tagging.to_bioes tags": tagging.to_bioes,
+    "tasks.extraction.text_vectors texts": lambda one: extraction.text_vectors(None, TOKENIZER(), one),
 }  # fmt: skip
 # What chapters 10 and 11 build in front of the reader, line by line; tags are told there if a letter is none.
 SHOWN = {

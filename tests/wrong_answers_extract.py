@@ -2,6 +2,8 @@
 
 import difflib
 
+import numpy as np
+
 
 def bio_with(first="B", others="I", further=0):
     def bio(spans, length):
@@ -122,6 +124,36 @@ def blocks(first, second):
     return sum(block.size for block in matcher.get_matching_blocks())
 
 
+def bioes_with(single="S", end="E", behind=lambda after, tag: after.startswith("I-")):
+    def bioes(tags):
+        found = []
+        for tag, after in zip(tags, [*tags[1:], "O"], strict=False):
+            change = {"B": single, "I": end}
+            found.append(tag if tag == "O" or behind(after, tag) else change[tag[0]] + tag[1:])
+        return found
+
+    return bioes
+
+
+def total_with(add=np.logaddexp.reduce, turn=False, moves_count=True, end=None, first=True):
+    def log_total(scores, moves):
+        moves = (moves.T if turn else moves) * moves_count if moves_count is not True or turn else moves
+        so_far = scores[0] if first else np.zeros_like(scores[0])
+        for row in scores[1:]:
+            so_far = add(so_far[:, None] + moves, axis=0) + row
+        return float((end or add)(so_far))
+
+    return log_total
+
+
+def overflowing(scores, moves):
+    so_far = np.exp(scores[0])
+    with np.errstate(all="ignore"):
+        for row in scores[1:]:
+            so_far = (so_far @ np.exp(moves)) * np.exp(row)
+        return float(np.log(so_far.sum()))
+
+
 WRONG = {
     "extract.bio": {
         "I alone": bio_with(first="I"),
@@ -150,6 +182,18 @@ WRONG = {
         "small letters": lambda spans, length: [
             tag.lower() if tag != "O" else tag for tag in bio_with()(spans, length)
         ],
+    },
+    "extract.bioes": {
+        "no S-": bioes_with(single="B"),
+        "no E-": bioes_with(end="I"),
+        "E- alone": bioes_with(single="E"),
+        "the same type only": bioes_with(behind=lambda after, tag: after != "O"),
+        "all of them": lambda tags: [tag.replace("B-", "S-").replace("I-", "E-") for tag in tags],
+        "by replacing in the type, too": lambda tags: [
+            tag if tag == "O" or after.startswith("I-") else tag.replace("B", "S").replace("I", "E")
+            for tag, after in zip(tags, [*tags[1:], "O"], strict=False)
+        ],
+        "without the last": lambda tags: [*bioes_with()(tags[:-1]), *tags[-1:]],
     },
     "extract.piece_labels": {
         "all pieces": labels_with(first=lambda word_of, i: True),
@@ -207,6 +251,16 @@ WRONG = {
         "I- behind I- of any type": lambda tag, before: (
             not tag.startswith("I-") or before.startswith("I-") or before == f"B-{tag[2:]}"
         ),
+    },
+    "extract.log_total": {
+        "the best alone": total_with(add=np.max),
+        "turned moves": total_with(turn=True),
+        "the moves left out": lambda scores, moves: float(np.logaddexp.reduce(scores, axis=1).sum()),
+        "overflow": overflowing,
+        "the sum itself": lambda scores, moves: float(np.exp(total_with()(scores, moves))),
+        "the first scores left out": total_with(first=False),
+        "the best at the end": total_with(end=np.max),
+        "the last scores alone": lambda scores, moves: float(np.logaddexp.reduce(scores[-1])),
     },
     "extract.best_span": {
         "one by one": one_by_one,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
+
 from lmtutor.exercises.examine import Exercise, compare, same
 
 IGNORED = -100
@@ -32,6 +34,28 @@ def _remark_bio(arguments, expected, got):
         for place in range(start, min(end + 1, length)):
             further[place] = f"{'B' if place == start else 'I'}-{kind}"
     return "A span ends before `end`, as a slice does." if list(got) == further else ""
+
+
+def bioes(tags: list[str]) -> list[str]:
+    """BIO tags with E- at the last place of a name, and S- at a name of one place."""
+    found = []
+    for tag, after in zip(tags, [*tags[1:], "O"], strict=False):
+        goes_on = after.startswith("I-")
+        found.append(tag if tag == "O" or goes_on else {"B": "S", "I": "E"}[tag[0]] + tag[1:])
+    return found
+
+
+def _remark_bioes(arguments, expected, got):
+    (tags,) = arguments
+    if len(got) != len(tags):
+        return "Each tag becomes one tag."
+    if list(got) == [tag.replace("S-", "B-") for tag in expected]:
+        return "A name of a single place gets an S-."
+    if list(got) == [tag.replace("E-", "I-") for tag in expected]:
+        return "The last place of a longer name gets an E-."
+    if list(got) == [tag.replace("S-", "E-") for tag in expected]:
+        return "A name of a single place gets an S-; E- ends a name that a B- has begun."
+    return ""
 
 
 def piece_labels(word_of: list[int | None], labels: list[int]) -> list[int]:
@@ -73,6 +97,35 @@ def _remark_may_follow(arguments, expected, got):
     if before != "O" and got:
         return "The types must be the same."
     return "A name begins with B-." if got else ""
+
+
+def log_total(scores, moves) -> float:
+    """The forward algorithm for one text: [places, labels] and [before, label] -> ln of the sum over all sequences."""
+    so_far = np.asarray(scores[0], dtype=float)
+    for row in scores[1:]:
+        so_far = np.logaddexp.reduce(so_far[:, None] + moves, axis=0) + row
+    return float(np.logaddexp.reduce(so_far))
+
+
+def _remark_log_total(arguments, expected, got):
+    scores, moves = (np.asarray(one, dtype=float) for one in arguments)
+    paths = itertools.product(range(scores.shape[1]), repeat=len(scores))
+    totals = [
+        sum(scores[i, label] for i, label in enumerate(path)) + sum(moves[a, b] for a, b in itertools.pairwise(path))
+        for path in paths
+    ]
+    if not np.isfinite(got) and np.isfinite(expected):
+        return "e to such a number does not fit into a float: take the largest out of the sum first (np.logaddexp)."
+    if same(max(totals), got, 1e-6):
+        return "That is the best sequence alone; all of them are to be added up."
+    if same(float(np.logaddexp.reduce(scores, axis=1).sum()), got, 1e-6):
+        return "The moves count, too."
+    turned = np.asarray(scores[0])
+    for row in scores[1:]:
+        turned = np.logaddexp.reduce(turned[:, None] + moves.T, axis=0) + row
+    if same(float(np.logaddexp.reduce(turned)), got, 1e-6):
+        return "moves[before, label]: its rows are the labels that one comes from."
+    return "The logarithm of the sum was asked for." if same(float(np.exp(expected)), got, 1e-6) else ""
 
 
 def best_span(start: list[float], end: list[float]) -> tuple[int, int]:
@@ -182,6 +235,23 @@ EXERCISES = {
             remark=_remark_bio,
         ),
     ),
+    "bioes": Exercise(
+        "Look at each tag and the one after it. Where no I- follows, the name ends: B- becomes S-, and I- becomes E-.",
+        compare(
+            bioes,
+            [
+                (["O"],),
+                (["B-SHIP", "O"],),
+                (["B-SHIP", "I-SHIP"],),
+                (["O", "B-SHIP", "I-SHIP", "I-SHIP", "O"],),
+                (["B-SHIP", "B-SHIP", "I-SHIP"],),
+                (["B-PERSON", "I-PERSON", "B-SHIP", "O", "B-ORG"],),
+                (["B-BIB", "I-BIB", "O", "B-SEISMIC-SITE"],),
+                ([],),
+            ],
+            remark=_remark_bioes,
+        ),
+    ),
     "piece_labels": Exercise(
         "Go through the pieces and keep in mind whose the piece before was. Where a word begins: its label. Else -100.",
         compare(
@@ -222,6 +292,27 @@ EXERCISES = {
                 ("I-DATE", "B-DISH"),
             ],
             remark=_remark_may_follow,
+        ),
+    ),
+    "log_total": Exercise(
+        "Take Viterbi's search with a sum in place of the maximum: so_far[label] is ln of the sum of e^score over all "
+        "sequences up to here that end in `label`. For each next label add up, over `before`, e^(so_far[before] + "
+        "moves[before, label]), take the logarithm (np.logaddexp.reduce does both), and add the score of that label.",
+        compare(
+            log_total,
+            [
+                (np.array([[1.0, 2.0]]), np.zeros((2, 2))),
+                (np.zeros((3, 2)), np.zeros((2, 2))),
+                (np.array([[1.0, 0.0], [0.5, -1.0]]), np.array([[0.0, 2.0], [-1.0, 0.5]])),
+                (
+                    np.array([[0.3, -0.2, 1.0], [0.0, 0.4, -0.6], [1.2, 0.1, 0.2], [0.0, 0.7, -0.3]]),
+                    np.array([[0.5, -0.3, 0.0], [1.0, 0.2, -1.0], [0.0, 0.6, 0.4]]),
+                ),
+                (np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]]), np.array([[0.0, -np.inf], [0.0, 0.0]])),
+                (np.array([[800.0, 0.0], [1.0, 900.0]]), np.array([[0.0, 1.0], [2.0, 0.0]])),
+                (np.array([[-800.0, -900.0], [-900.0, -800.0]]), np.array([[0.0, 1.0], [2.0, 0.0]])),
+            ],
+            remark=_remark_log_total,
         ),
     ),
     "best_span": Exercise(

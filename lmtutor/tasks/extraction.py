@@ -16,6 +16,8 @@ from lmtutor.data import batches
 from lmtutor.data.text import checked_texts
 from lmtutor.data.text import words as words_of
 from lmtutor.models import evaluating, finite, tagger
+from lmtutor.models.bert import Bert
+from lmtutor.models.crf import CRFTagger
 from lmtutor.runtime import CourseError, several
 from lmtutor.tasks import answering, tagging
 from lmtutor.tasks.tagging import Sentence, Span
@@ -40,7 +42,7 @@ def encode_words(
 
 
 def predict_tags(
-    model: tagger.BertTagger,
+    model: tagger.BertTagger | CRFTagger,
     sequences: Sequence[Sequence[int]],
     offsets: Sequence[Sequence[tuple[int, int]]],
     places: Sequence[Sequence[tuple[int, int]]],
@@ -50,18 +52,37 @@ def predict_tags(
     """A tag for each word, from the scores of its first piece; O for a word that has none.
 
     Args:
-        model: its `labels` are BIO tags.
+        model: its `labels` are BIO or BIOES tags. One with a conditional random field takes its likeliest sequence.
         sequences, offsets, places: as `encode_words` gives them.
         legal: take the best legal sequence, or else the best tag of each word alone.
     """
     found = []
     for scores, pieces, of_words in zip(tagger.logits(model, sequences), offsets, places, strict=True):
-        scores = torch.tensor(scores).log_softmax(-1).numpy()  # [pieces, tags]
         first = tagging.first_pieces(pieces, of_words)
         kept = scores[[i for i in first if i is not None]]  # [words, tags]
-        chosen = tagging.best_legal(kept, model.labels) if legal else [model.labels[i] for i in kept.argmax(-1)]
+        if isinstance(model, CRFTagger):
+            chosen = [model.labels[i] for i in model.crf.decode(kept)]
+        elif legal:
+            chosen = tagging.best_legal(torch.tensor(kept).log_softmax(-1).numpy(), model.labels)
+        else:
+            chosen = [model.labels[i] for i in kept.argmax(-1)]
         said = iter(chosen)
         found.append([next(said) if i is not None else tagging.OUTSIDE for i in first])
+    return found
+
+
+def text_vectors(
+    model: Bert, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_length: int = 256
+) -> np.ndarray:
+    """A vector of length 1 for each text, the mean of its tokens' vectors: [texts, hidden]. Longer texts are cut."""
+    read = tokenizer(checked_texts(texts), truncation=True, max_length=max_length, split_special_tokens=True)
+    ids, found = read["input_ids"], np.zeros((len(texts), model.pooler.in_features))
+    with evaluating(model) as device:
+        for group in batches.in_order_of_length(list(map(len, ids)), 64):
+            batch = {name: tensor.to(device) for name, tensor in batches.pad([ids[i] for i in group]).items()}
+            mask = batch["attention_mask"][..., None]
+            mean = (finite(model(**batch)) * mask).sum(1) / mask.sum(1)
+            found[group] = F.normalize(mean, dim=-1).cpu().double().numpy()
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from lmtutor.data import text as words_and_sentences
 from lmtutor.data.batches import IGNORED
 from lmtutor.metrics import precision_recall_f1
+from lmtutor.models.crf import best_path
 from lmtutor.runtime import CourseError, several
 
 OUTSIDE = "O"
@@ -82,17 +83,52 @@ def spans_of(tags: Sequence[str], strict: bool = False) -> list[Span]:
     return found
 
 
+def to_bioes(tags: Sequence[str]) -> list[str]:
+    """BIO tags as BIOES tags: a name's last place gets an E- (end), a name of one place an S- (single)."""
+    found = [OUTSIDE] * len(tags)
+    for start, end, kind in spans_of(several(tags, "tags")):
+        inner = [f"I-{kind}"] * (end - start - 2)
+        found[start:end] = [f"B-{kind}", *inner, f"E-{kind}"] if end - start > 1 else [f"S-{kind}"]
+    return found
+
+
+def to_bio(tags: Sequence[str]) -> list[str]:
+    """BIOES tags as BIO tags: S- becomes B-, E- becomes I-."""
+    return [{"S-": "B-", "E-": "I-"}.get(tag[:2], tag[:2]) + tag[2:] for tag in several(tags, "tags")]
+
+
 def may_follow(tag: str, before: str = OUTSIDE) -> bool:
-    """Whether a tag may stand behind another one; at the beginning the one before is O."""
+    """Whether a BIO tag may stand behind another one; at the beginning the one before is O."""
     return not tag.startswith("I-") or before[2:] == tag[2:]
 
 
+def rules(tags: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What may be, as scores: 0, or -inf where it may not; of BIO tags, or of BIOES tags if an E- or S- is among them.
+
+    Returns:
+        first [tags]: a tag at the beginning; moves [before, tag]: one tag behind another; last [tags]: one at the end.
+    """
+
+    def legal(tag: str, before: str) -> bool:
+        inside, goes_on = before[:2] in ("B-", "I-"), tag[:2] in ("I-", "E-")
+        if not whole:
+            return may_follow(tag, before)
+        return tag[2:] == before[2:] and inside if goes_on else not inside
+
+    tags = several(tags, "tags")
+    whole = any(tag[:2] in ("E-", "S-") for tag in tags)  # only then the end of a name can be told from its tag
+    first = [legal(tag, OUTSIDE) for tag in tags]
+    moves = [[legal(tag, before) for tag in tags] for before in tags]
+    last = [not whole or legal(OUTSIDE, tag) for tag in tags]
+    return tuple(np.where(np.array(one, dtype=bool), 0.0, -np.inf) for one in (first, moves, last))
+
+
 def best_legal(scores: np.ndarray, tags: Sequence[str]) -> list[str]:
-    """The legal sequence of tags with the largest sum of scores, found step by step (Viterbi, 1967).
+    """The legal sequence of tags with the largest sum of scores.
 
     Args:
         scores: [places, tags], such as log-probabilities; -inf is lower than all numbers, and still legal.
-        tags: the names of the columns; O must be among them.
+        tags: the names of the columns, BIO or BIOES; O must be among them.
 
     Raises:
         CourseError: a score is NaN, there is not one for each tag, or O is missing.
@@ -101,18 +137,9 @@ def best_legal(scores: np.ndarray, tags: Sequence[str]) -> list[str]:
         return []
     if np.shape(scores)[1:] != (len(tags),) or np.isnan(scores).any() or OUTSIDE not in tags:
         raise CourseError(f"Each place needs a score of each of {list(tags)}, none NaN, and a tag must be {OUTSIDE!r}.")
-    scores = np.clip(scores, -1e200, 1e200)  # so the most unlikely is likelier than the illegal
-    moves = np.where([[may_follow(tag, before) for tag in tags] for before in tags], 0.0, -np.inf)  # [before, tag]
-    best = scores[0] + moves[list(tags).index(OUTSIDE)]  # [tags], of the best way that ends in each
-    came_from = []
-    for row in scores[1:]:
-        ways = best[:, None] + moves  # [before, tag]
-        came_from.append(ways.argmax(axis=0))
-        best = ways.max(axis=0) + row
-    path = [int(best.argmax())]
-    for step in reversed(came_from):
-        path.append(int(step[path[-1]]))
-    return [tags[i] for i in reversed(path)]
+    scores = np.clip(np.asarray(scores, dtype=np.float64), -1e200, 1e200)  # the most unlikely beats the illegal
+    first, moves, last = rules(tags)
+    return [tags[i] for i in best_path(scores, moves, first, last)]
 
 
 def places_of(text: str, words: Sequence[str]) -> list[tuple[int, int]]:

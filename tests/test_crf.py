@@ -8,7 +8,7 @@ import torch
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOBES
 
-from lmtutor import metrics, tagging, training
+from lmtutor import tagging, training
 from lmtutor.data.batches import IGNORED, pad
 from lmtutor.models import crf, tagger
 from lmtutor.runtime import CourseError
@@ -45,10 +45,10 @@ def test_the_forward_algorithm_adds_up_all_sequences(seed, ruled):
     mask = torch.tensor([[int(place < length) for place in range(4)] for length in lengths])
     alone = [totals(model, scores[i, :length].numpy()) for i, length in enumerate(lengths)]
     every = [np.logaddexp.reduce(list(one.values())) for one in alone]
-    metrics.agree(model.log_total(scores, mask), torch.tensor(np.array(every)), within=1e-9)
+    torch.testing.assert_close(model.log_total(scores, mask), torch.tensor(np.array(every)), atol=1e-9, rtol=0)
     labels = torch.tensor([max(one, key=one.get) + (IGNORED,) * (4 - len(next(iter(one)))) for one in alone])
     best = torch.tensor(np.array([max(one.values()) for one in alone]))
-    metrics.agree(model.score(scores, labels, mask), best, within=1e-9)
+    torch.testing.assert_close(model.score(scores, labels, mask), best, atol=1e-9, rtol=0)
     for i, length in enumerate(lengths):
         assert model.decode(scores[i, :length].numpy()) == labels[i, :length].tolist()
 
@@ -63,7 +63,7 @@ def test_the_gradient_of_the_total_is_the_probability_of_each_label():
     wanted = np.zeros((4, len(BIO)))
     for path, total in every.items():
         wanted[range(4), path] += np.exp(total - log_z)
-    metrics.agree(scores.grad[0], torch.tensor(wanted), within=1e-9)
+    torch.testing.assert_close(scores.grad[0], torch.tensor(wanted), atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("tags", [BIO, BIOES])

@@ -50,7 +50,7 @@ SEEDS = (0, 1, 2)
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate")
 PAIRS = {("PERSON", "SHIP"), ("ORG", "SHIP"), ("SHIP", "PLACE")}
 MINI, SCRATCH = "mini BERT", "mini BERT, not pretrained"
-EPOCHS = {"names": 3, "relations": 4, "sentences": 2}
+EPOCHS = {"names": 2, "relations": 4, "sentences": 2}
 LARGE, LARGE_SCRATCH = "MiniLM", "MiniLM, not pretrained"
 ENCODERS = {MINI: "mini_bert", SCRATCH: "mini_bert", LARGE: "minilm", LARGE_SCRATCH: "minilm"}
 READERS = (LARGE, LARGE_SCRATCH, MINI)
@@ -648,6 +648,7 @@ def main() -> None:
         "readers": [readers],
         "real": [news, weibo],
         "news": [news],
+        "weibo": [weibo],
         "squad": [squad],
     }
     parser.add_argument("part", nargs="?", choices=parts, default="notices")

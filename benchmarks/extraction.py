@@ -156,6 +156,10 @@ def names(cfg) -> None:
                 print(
                     kind, scheme, crf, seed, {k: v[-1] for k, v in found.items()}, f"{watch.seconds:.0f} s", flush=True
                 )
+    record_names(found, round(watch.seconds))
+
+
+def record_names(found: dict[tuple, list[float]], seconds: int) -> None:
     results.record(
         "extraction_names",
         [
@@ -166,7 +170,7 @@ def names(cfg) -> None:
         command="python benchmarks/extraction.py names",
         packages=PACKAGES,
         seeds=list(SEEDS),
-        seconds=round(watch.seconds),
+        seconds=seconds,
     )
 
 

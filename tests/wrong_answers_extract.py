@@ -154,6 +154,19 @@ def overflowing(scores, moves):
         return float(np.log(so_far.sum()))
 
 
+def next_word_with(
+    write=lambda gate: gate, copy=lambda gate: 1 - gate, add=lambda before, new: before + new, places=list
+):
+    def next_word(words, written, source, weights, gate):
+        found = [write(gate) * p for p in written]
+        for word, weight in places(zip(source, weights, strict=True)):
+            at = words.index(word)
+            found[at] = add(found[at], copy(gate) * weight)
+        return found
+
+    return next_word
+
+
 WRONG = {
     "extract.bio": {
         "I alone": bio_with(first="I"),
@@ -343,5 +356,16 @@ WRONG = {
         "one draw more": lambda first, second, draws: (
             (share_with(of=lambda draws: 1)(first, second, draws) + 1) / (len(draws) + 1)
         ),
+    },
+    "extract.next_word": {
+        "the gate turned round": next_word_with(write=lambda gate: 1 - gate, copy=lambda gate: gate),
+        "copied over written": next_word_with(add=lambda before, new: new),
+        "the larger of both": next_word_with(add=max),
+        "no gate": next_word_with(write=lambda gate: 1, copy=lambda gate: 1),
+        "copies alone": next_word_with(write=lambda gate: 0),
+        "writes alone": next_word_with(copy=lambda gate: 0),
+        "the last place alone": next_word_with(places=lambda pairs: dict(pairs).items()),
+        "the first place alone": next_word_with(places=lambda pairs: dict(reversed(list(pairs))).items()),
+        "a share for each word": next_word_with(copy=lambda gate: (1 - gate) / 2),
     },
 }

@@ -219,6 +219,36 @@ def _remark_not_better(arguments, expected, got):
     return next((remark for value, remark in known.items() if same(value, got, 1e-9)), "")
 
 
+def next_word(
+    words: list[str], written: list[float], source: list[str], weights: list[float], gate: float
+) -> list[float]:
+    """The gate's share of what is written, and the rest by attention to each place of the source."""
+    found = [gate * p for p in written]
+    for word, weight in zip(source, weights, strict=True):
+        found[words.index(word)] += (1 - gate) * weight
+    return found
+
+
+def _remark_next_word(arguments, expected, got):
+    words, written, source, weights, gate = arguments
+    if len(got) != len(words):
+        return "One probability for each of `words` was asked for."
+    copied = [sum(x for one, x in zip(source, weights, strict=True) if one == word) for word in words]
+    last = dict(zip(source, weights, strict=True))
+    first = dict(zip(source[::-1], weights[::-1], strict=True))
+    for once in (last, first):
+        if same([gate * p + (1 - gate) * once.get(w, 0.0) for w, p in zip(words, written, strict=True)], got, 1e-9):
+            return "A word that occurs twice in the source gets the weights of both places."
+    if same([(1 - gate) * p + gate * c for p, c in zip(written, copied, strict=True)], got, 1e-9):
+        return "The gate is the share of what is written; what is copied gets the rest."
+    pairs = list(zip(words, written, strict=True))
+    if same([(1 - gate) * last[w] if w in last else gate * p for w, p in pairs], got, 1e-9):
+        return "A word can be written and copied: add both."
+    if same([p + c for p, c in zip(written, copied, strict=True)], got, 1e-9):
+        return "The two distributions sum to 2 together: each gets its share of the gate."
+    return ""
+
+
 EXERCISES = {
     "bio": Exercise(
         'Begin with a list of "O". Then, for each span, write B- at start and I- from start + 1 up to end.',
@@ -369,6 +399,23 @@ EXERCISES = {
                 ([0.0, 5.0, 0.0], [1.0, 0.0, 1.0], [[0, 1, 2], [0, 0, 1], [0, 2, 2]]),
             ],
             remark=_remark_not_better,
+        ),
+    ),
+    "next_word": Exercise(
+        "Begin with gate times the probability that each word has by writing. Then go through the places of the source "
+        "and add (1 - gate) times the weight of each to its word.",
+        compare(
+            next_word,
+            [
+                (["sank"], [1.0], ["sank"], [1.0], 0.5),
+                (["sank", "Kelso"], [1.0, 0.0], ["Kelso"], [1.0], 0.25),
+                (["sank", "the", "Kelso"], [0.75, 0.25, 0.0], ["Kelso", "sank"], [0.5, 0.5], 0.5),
+                (["sank", "the", "Kelso"], [0.75, 0.25, 0.0], ["Kelso", "sank", "Kelso"], [0.5, 0.25, 0.25], 0.25),
+                (["sank", "the"], [0.5, 0.5], ["the", "the"], [0.75, 0.25], 0.25),
+                (["sank", "the", "Kelso"], [0.5, 0.5, 0.0], ["Kelso"], [1.0], 1.0),
+                (["sank", "the", "Kelso"], [0.5, 0.5, 0.0], ["Kelso", "sank"], [1.0, 0.0], 0.0),
+            ],
+            remark=_remark_next_word,
         ),
     ),
 }

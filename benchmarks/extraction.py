@@ -169,7 +169,7 @@ def record_names(found: dict[tuple, list[float]], seconds: int) -> None:
         about=f"Whole names in the notices (a program made them), test split; {EPOCHS['names']} epochs each.",
         command="python benchmarks/extraction.py names",
         packages=PACKAGES,
-        seeds=list(SEEDS),
+        seeds=list(range(len(next(iter(found.values()))))),
         seconds=seconds,
     )
 

@@ -775,7 +775,7 @@ def labelled_pieces(
         labels: what stands below each piece; those that start with "-" are drawn pale.
     """
     words, pieces, labels = several(words, "words"), several(pieces, "pieces"), several(labels, "labels")
-    ax = new_axes(figsize=(max(0.92 * len(pieces), 3), 2.1))
+    ax = new_axes(figsize=(min(max(0.92 * len(pieces), 3), 10.6), 2.1))
     look = {"ha": "center", "va": "center", "fontsize": 9}
     for number, word in enumerate(words):
         columns = [i for i, which in enumerate(word_of) if which == number]

@@ -237,6 +237,56 @@ def diagram(
     return ax
 
 
+def tower(
+    boxes: Sequence[tuple[str, str]],
+    *,
+    colours: Mapping[str, str],
+    skips: Sequence[tuple[int, int]] = (),
+    repeated: tuple[int, int, str] | None = None,
+    down: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """What sits on top of what in a network: a column of boxes, the input below, an arrow from each to the next.
+
+    Args:
+        boxes: text of each box, from the bottom up, and its kind.
+        colours: kind -> colour; they are the legend.
+        skips: residual connections: (from above which box, into which box), by their numbers.
+        repeated: the first and the last box of a layer that is repeated, and what stands beside its frame.
+        down: what stands beside a long arrow from the top to the bottom, such as the way of the gradient.
+    """
+    ax = new_axes(ax, figsize=(7.8, 0.52 * len(boxes) + 0.3))
+    drawn = []
+    for y, (text, kind) in enumerate(boxes):
+        frame = {"boxstyle": "round,pad=0.35", "fc": colours[kind], "ec": "0.4"}
+        drawn.append(ax.text(0, y, text, ha="center", va="center", fontsize=9, bbox=frame))
+    look = {"arrowstyle": "->", "color": "0.3", "shrinkA": 0, "shrinkB": 1}
+    for y, (low, high) in enumerate(itertools.pairwise(drawn)):
+        rims = {"patchA": low.get_bbox_patch(), "patchB": high.get_bbox_patch()}
+        ax.annotate("", (0, y + 1), (0, y), arrowprops=look | rims)
+    for start, end in skips:
+        low = start + 0.5
+        ax.plot([0, 2.1, 2.1], [low, low, end], color="0.3", linewidth=1, solid_capstyle="round")
+        ax.annotate("", (0, end), (2.11, end), arrowprops=look | {"patchB": drawn[end].get_bbox_patch()})
+    if repeated:
+        first, last, label = repeated
+        low, high = first - 0.68, last + 0.42
+        ax.add_patch(plt.Rectangle((-2.3, low), 4.6, high - low, fill=False, ec="0.5", ls="--"))
+        ax.text(2.4, (low + high) / 2, label, va="center", fontsize=9)
+    if down:
+        arrow = {"arrowstyle": "-|>", "color": COLOURS[1], "lw": 2}
+        ax.annotate("", (-2.6, 0), (-2.6, len(boxes) - 1), arrowprops=arrow)
+        middle = {"ha": "right", "va": "center", "rotation": 90}
+        ax.text(-2.68, (len(boxes) - 1) / 2, down, color=COLOURS[1], fontsize=9, **middle)
+    for place, (kind, colour) in enumerate(colours.items()):
+        frame = {"boxstyle": "round,pad=0.3", "fc": colour, "ec": "0.4"}
+        ax.text(1.75, len(boxes) - 1 - 0.75 * place, kind, va="center", fontsize=9, bbox=frame)
+    ax.set(xlim=(-3, 3.7), ylim=(-0.5, len(boxes) - 0.5))
+    ax.axis("off")
+    plain(ax)
+    return ax
+
+
 def confusion(matrix: np.ndarray, names: Sequence[str], ax: Axes | None = None) -> Axes:
     """A confusion matrix: rows are the truth, columns what the classifier said; darker is a larger share of the row."""
     matrix = np.asarray(matrix)

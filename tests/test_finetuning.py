@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
 
+import lmtutor as lm
 from lmtutor import batches, finetuning, pretrained, text, training
 from lmtutor.models import bert, classifier
 from lmtutor.runtime import CourseError
@@ -304,3 +305,57 @@ def test_a_long_text_gets_the_mean_of_its_windows(tokenizer):
 def test_predict_wants_a_list(tokenizer, texts, said):
     with pytest.raises(CourseError, match=said):
         finetuning.predict(small(tokenizer), tokenizer, texts)
+
+
+# --- pairs of texts ---------------------------------------------------------------------------------------------------
+
+
+def test_each_sentence_has_a_statement_that_follows_and_one_that_does_not():
+    notices = lm.load("notices")["test"]
+    made = finetuning.statements(notices)
+    assert made == finetuning.statements(notices) != finetuning.statements(notices, seed=1)
+    for follows, not_so in zip(made[::2], made[1::2], strict=True):
+        assert (follows["label"], not_so["label"]) == (1, 0)
+        assert follows["text"] == not_so["text"] and follows["statement"] != not_so["statement"]
+        assert follows["kind"] == "true" != not_so["kind"]
+    assert len({row["kind"] for row in made}) == 4
+
+
+def test_a_false_statement_is_false_in_the_way_that_it_says():
+    for notice in lm.load("notices")["test"].select(range(60)):
+        pairs = finetuning.statements([notice])
+        facts = {row["statement"] for row in pairs if row["label"]}
+        for row in pairs:
+            assert row["text"] in notice["text"]
+            assert row["label"] == (row["statement"] in facts)
+            names = [n for n in names_of(notice) if n in row["statement"].replace("The ", "the ")]
+            inside = all(name in row["text"] for name in longest(names))
+            assert inside == (row["kind"] != "name from elsewhere"), row
+
+
+def names_of(notice):
+    return {notice["text"][entity["start"] : entity["end"]] for entity in notice["entities"]}
+
+
+def longest(names):
+    """The names that are no part of another one."""
+    return [name for name in names if not any(name != other and name in other for other in names)]
+
+
+def test_a_name_keeps_the_article_of_an_organisation():
+    text = "The Lynd belongs to the Chandlers' Guild, the Hallin to Ada Pell."
+    spans = [(4, 8, "SHIP"), (24, 40, "ORG"), (46, 52, "SHIP"), (56, 64, "PERSON")]
+    notice = {
+        "text": text,
+        "entities": [{"start": a, "end": b, "type": kind} for a, b, kind in spans],
+        "relations": [{"head": 1, "tail": 0, "type": "owns"}],
+    }
+    follows, not_so = finetuning.statements([notice])
+    assert follows["statement"] == "The Lynd belongs to the Chandlers' Guild."
+    assert not_so == {
+        "text": text,
+        "statement": "The Hallin belongs to the Chandlers' Guild.",
+        "relation": "owns",
+        "label": 0,
+        "kind": "name from the sentence",
+    }

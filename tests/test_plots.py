@@ -37,6 +37,7 @@ def as_written(ax):
         lambda: plots.bars({COSTLY: 1.0, "$$": 2.0}, xlabel=COSTLY),
         lambda: plots.curves([1, 2], {COSTLY: [1, 2], "b": [2, 3]}, xlabel=COSTLY, ylabel=COSTLY),
         lambda: plots.diagram({COSTLY: (0, 0), "b": (1, 1)}, [(COSTLY, "b")]),
+        lambda: plots.tower([(COSTLY, "$"), ("b", "$")], colours={"$": "white"}, skips=[(0, 1)], down=COSTLY),
         lambda: plots.confusion([[1, 2], [3, 4]], [COSTLY, "b"]),
         lambda: plots.reliability({COSTLY: [0.5] * 20}, [1] * 20),
         lambda: plots.marked_text(COSTLY, [(0, 4, "$a$")]),

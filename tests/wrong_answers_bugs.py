@@ -148,6 +148,32 @@ def fault_with(checks=("peeks", "deaf", "orderless", "company"), some=any, first
     return fault
 
 
+def numbered_with(table=lambda train, other: sorted(set(train)), unknown=-100, first=0):
+    """A right answer with one thing done differently."""
+
+    def numbered(train, other):
+        number = {name: first + i for i, name in enumerate(table(train, other))}
+        return [number[name] for name in train], [number.get(name, unknown) for name in other]
+
+    return numbered
+
+
+def moved_with(
+    part=lambda name: name.split(".")[0], end=lambda change, length: math.sqrt(change / length), power=2, add=True
+):
+    """A right answer with one thing done differently."""
+
+    def moved(before, after):
+        sums = {}
+        for name, old in before.items():
+            change, length = sums.get(part(name), (0.0, 0.0)) if add else (0.0, 0.0)
+            change += sum(abs(a - b) ** power for a, b in zip(after[name], old, strict=True))
+            sums[part(name)] = change, length + sum(abs(b) ** power for b in old)
+        return [end(*pair) for pair in sums.values()]
+
+    return moved
+
+
 WRONG = {
     "recurrent_bugs.double_softmax_floor": {
         "zero, as with one softmax": lambda V: 0.0,
@@ -261,5 +287,33 @@ WRONG = {
         "the last place, too, which always moves": fault_with(peeks=lambda k, s, t: True),
         "with what stands behind the end": fault_with(own=False),
         "not padded": fault_with(fill=list),
+    },
+    "finetune_bugs.numbered": {
+        "order of appearance": numbered_with(table=lambda train, other: list(dict.fromkeys(train))),
+        "a table of its own": lambda train, other: (
+            numbered_with()(train, other)[0],
+            [sorted(set(other)).index(name) for name in other],
+        ),
+        "one table of both": numbered_with(table=lambda train, other: sorted(set(train) | set(other))),
+        "unknown is -1": numbered_with(unknown=-1),
+        "unknown is 0": numbered_with(unknown=0),
+        "unknown left out": lambda train, other: (
+            numbered_with()(train, other)[0],
+            [number for number in numbered_with()(train, other)[1] if number >= 0],
+        ),
+        "numbered from 1": numbered_with(first=1),
+        "the others alone": lambda train, other: numbered_with()(train, other)[1],
+        "exchanged": lambda train, other: numbered_with()(train, other)[::-1],
+    },
+    "finetune_bugs.moved": {
+        "no root": moved_with(end=lambda change, length: change / length),
+        "each parameter for itself": moved_with(part=lambda name: name),
+        "the last part of the name": moved_with(part=lambda name: name.split(".")[-1]),
+        "divided by the length after": lambda before, after: moved_with()(after, before),
+        "the change alone": moved_with(end=lambda change, length: math.sqrt(change)),
+        "sums, not squares": moved_with(power=1),
+        "the last parameter of each": moved_with(add=False),
+        "two dots": moved_with(part=lambda name: ".".join(name.split(".")[:2])),
+        "whether it moved": moved_with(end=lambda change, length: change > 0),
     },
 }

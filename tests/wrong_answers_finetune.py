@@ -1,6 +1,7 @@
 """Plausible wrong answers to the exercises of chapter 10."""
 
 import math
+import re
 
 
 def rise_of(done, warm_up):
@@ -117,6 +118,28 @@ def evenly(length, size, overlap):
     number = max(1, math.ceil((length - overlap) / (size - overlap)))
     starts = [round(i * (length - size) / max(number - 1, 1)) for i in range(number)]
     return [(max(start, 0), min(start + size, length)) for start in starts]
+
+
+def groups_with(
+    down=lambda n, i: n - i,
+    embedding=lambda n: n + 1,
+    plain=lambda name: name.endswith(".bias") or ".norm." in name,
+    rate=lambda peak, factor, down: peak * factor**down,
+    pattern=r"bert\.encoder\.layers\.(\d+)\.",
+    layers=None,
+):
+    """A right answer with one thing done differently."""
+
+    def parameter_groups(names, peak, factor, decay):
+        numbers = {name: int(found[1]) for name in names if (found := re.match(pattern, name))}
+        n = layers or max(numbers.values(), default=-1) + 1
+        groups = []
+        for name in names:
+            steps = down(n, numbers[name]) if name in numbers else embedding(n) if "bert.embedding" in name else 0
+            groups.append((rate(peak, factor, steps), 0.0 if plain(name) else decay))
+        return groups
+
+    return parameter_groups
 
 
 WRONG = {
@@ -259,5 +282,23 @@ WRONG = {
         "at least 1": lambda difference, spread: max(1, math.ceil(8 * spread**2 / difference**2)),
         "at least 3": lambda difference, spread: max(3, math.ceil(8 * spread**2 / difference**2)),
         "standard deviations of samples": seeds_with(lambda s, n: 2 * s * math.sqrt(2 / (n - 1))),
+    },
+    "finetune.parameter_groups": {
+        "one rate for all": groups_with(down=lambda n, i: 0),
+        "the top layer with the peak": groups_with(down=lambda n, i: n - 1 - i),
+        "counted from below": groups_with(down=lambda n, i: i + 1),
+        "the embeddings with the lowest layer": groups_with(embedding=lambda n: n),
+        "the embeddings with the peak": groups_with(embedding=lambda n: 0),
+        "decay for biases, too": groups_with(plain=lambda name: ".norm." in name),
+        "decay for norms, too": groups_with(plain=lambda name: name.endswith(".bias")),
+        "no decay at all": groups_with(plain=lambda name: True),
+        "decay for biases and norms alone": groups_with(
+            plain=lambda name: not (name.endswith(".bias") or ".norm." in name)
+        ),
+        "times the layer, not to its power": groups_with(rate=lambda peak, factor, down: peak * factor * max(down, 1)),
+        "one digit": groups_with(pattern=r"bert\.encoder\.layers\.(\d)"),
+        "decay first": lambda *arguments: [pair[::-1] for pair in groups_with()(*arguments)],
+        "two layers": groups_with(layers=2),
+        "the rates alone": lambda *arguments: [rate for rate, _ in groups_with()(*arguments)],
     },
 }

@@ -28,6 +28,7 @@ CHAPTERS = {
     "08": "generate",
     "09": "pretrain",
     "10": "finetune",
+    "10_bug_hunt": "finetune_bugs",
     "11": "extract",
     "12": "adapt",
 }

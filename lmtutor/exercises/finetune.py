@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from lmtutor.exercises.examine import Exercise, compare, same
@@ -183,6 +184,48 @@ def _remark_seeds_needed(arguments, expected, got):
     )
 
 
+def parameter_groups(names: list[str], peak: float, factor: float, decay: float) -> list[tuple[float, float]]:
+    """For each name its learning rate, smaller by `factor` with each layer down, and its weight decay."""
+    layers = [re.match(r"bert\.encoder\.layers\.(\d+)\.", name) for name in names]
+    numbers = [int(found[1]) if found else None for found in layers]
+    n = max((number for number in numbers if number is not None), default=-1) + 1
+    groups = []
+    for name, number in zip(names, numbers, strict=True):
+        down = n - number if number is not None else n + 1 if name.startswith("bert.embedding") else 0
+        groups.append((peak * factor**down, 0.0 if name.endswith(".bias") or ".norm." in name else decay))
+    return groups
+
+
+def _remark_parameter_groups(arguments, expected, got):
+    names, peak, factor, decay = arguments
+    try:
+        pairs = [(float(rate), float(lost)) for rate, lost in got]
+    except (TypeError, ValueError):
+        return "A list is wanted, with a pair for each name: (learning rate, weight decay)."
+    if len(pairs) != len(names):
+        return "A pair for each name is wanted, in their order."
+    rates, decays = ([pair[i] for pair in expected] for i in (0, 1))
+    if same([pair[1] for pair in pairs], rates, 1e-12) and not same(rates, decays, 1e-12):
+        return "The learning rate comes first, then the weight decay."
+    for name, (rate, lost), (right, right_decay) in zip(names, pairs, expected, strict=True):
+        if not same(rate, right, 1e-12):
+            if same(rate * factor, right, 1e-12):
+                below = "embeddings are a step below layer 0" if "embedding" in name else "the top layer is a step down"
+                return f"One step too few for {name!r}: {below}."
+            return f"Look at the learning rate of {name!r}."
+        if not same(lost, right_decay, 1e-12):
+            return f"Look at the weight decay of {name!r}."
+    return ""
+
+
+def _parameters_of(layers: list[int], parts: tuple[str, ...] = ("attention.query", "residuals.0.norm")) -> list[str]:
+    """Names such as a BertClassifier's with these layers has."""
+    names = ["bert.embedding.tokens.weight", "bert.embedding.norm.weight", "bert.embedding.norm.bias"]
+    for i in layers:
+        names += [f"bert.encoder.layers.{i}.{part}.{kind}" for part in parts for kind in ("weight", "bias")]
+    return [*names, "bert.pooler.weight", "bert.pooler.bias", "classifier.weight", "classifier.bias"]
+
+
 EXERCISES = {
     "new_parameters": Exercise(
         "The head is one linear layer: a matrix of num_labels rows, and a bias for each row.",
@@ -229,18 +272,6 @@ EXERCISES = {
             remark=_remark_stop_early,
         ),
     ),
-    "windows": Exercise(
-        "Begin with (0, size), cut at the end of the text. While the last window ends before the text does, the next "
-        "one begins `overlap` before its end.",
-        compare(
-            windows,
-            [
-                *[(5, 10, 2), (10, 10, 2), (12, 10, 2), (20, 10, 2), (26, 10, 2), (9, 3, 0), (1300, 510, 128)],
-                *[(2, 10, 2), (1, 10, 4), (5, 3, 2), (11, 10, 2), (3, 1, 0)],
-            ],
-            remark=_remark_windows,
-        ),
-    ),
     "importance": Exercise(
         "words[:i] + words[i + 1 :] is the text without the word at place i.",
         compare(
@@ -255,6 +286,36 @@ EXERCISES = {
                 (_praise, ["the", "film", "was", "not", "dull"]),
             ],
             remark=_remark_importance,
+        ),
+    ),
+    "parameter_groups": Exercise(
+        "Find the layer's number in the name with a regular expression; n is the largest one plus 1. The exponent of "
+        "`factor` is n - i in layer i, n + 1 in the embeddings, and 0 above the layers.",
+        compare(
+            parameter_groups,
+            [
+                (["classifier.bias"], 0.5, 0.5, 0.25),
+                (["classifier.weight"], 0.5, 0.5, 0.25),
+                (_parameters_of([0]), 1.0, 0.5, 0.25),
+                (_parameters_of([0, 1]), 0.5, 0.5, 0.01),
+                (_parameters_of([1, 0, 2]), 2e-4, 0.8, 0.1),
+                (_parameters_of(list(range(12)), ("feed_forward.inner",)), 1.0, 0.9, 0.01),
+                (["bert.embedding.positions.weight", "bert.pooler.weight"], 1.0, 0.5, 0.1),
+            ],
+            tolerance=1e-12,
+            remark=_remark_parameter_groups,
+        ),
+    ),
+    "windows": Exercise(
+        "Begin with (0, size), cut at the end of the text. While the last window ends before the text does, the next "
+        "one begins `overlap` before its end.",
+        compare(
+            windows,
+            [
+                *[(5, 10, 2), (10, 10, 2), (12, 10, 2), (20, 10, 2), (26, 10, 2), (9, 3, 0), (1300, 510, 128)],
+                *[(2, 10, 2), (1, 10, 4), (5, 3, 2), (11, 10, 2), (3, 1, 0)],
+            ],
+            remark=_remark_windows,
         ),
     ),
 }

@@ -1,12 +1,13 @@
-"""Fine-tuning a BERT into a classifier of texts, and asking it: pieces, frozen layers, training, prediction.
+"""Fine-tuning a BERT into a classifier of texts or pairs, and asking it: pieces, frozen layers, training, prediction.
 
 Built and explained in chapter 10.
 """
 
 from __future__ import annotations
 
+import random
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 
 from lmtutor import training
 from lmtutor.data import batches
-from lmtutor.data.text import checked_texts
+from lmtutor.data.text import checked_texts, split_sentences
 from lmtutor.models import classifier
 from lmtutor.models.bert import BertClassifier
 from lmtutor.runtime import CourseError
@@ -157,3 +158,81 @@ def predict(
     ends = np.cumsum([len(one) for one in read])
     means = [logits[end - len(one) : end].mean(axis=0) for one, end in zip(read, ends, strict=True)]
     return torch.tensor(np.array(means)).softmax(dim=-1).numpy()
+
+
+# --- pairs of texts ---------------------------------------------------------------------------------------------------
+
+# What a relation of a notice says, as a sentence of its own, and the relation that it is easily taken for.
+SAID = {
+    "captain_of": "{0} is the captain of the {1}.",
+    "owns": "The {1} belongs to {0}.",
+    "came_from": "The {0} came from {1}.",
+    "bound_for": "The {0} is bound for {1}.",
+}
+_MISTAKEN = {"captain_of": "owns", "owns": "captain_of", "came_from": "bound_for", "bound_for": "came_from"}
+
+
+FALSE = ("name from elsewhere", "name from the sentence", "other relation")  # what makes a statement false
+
+
+def statements(notices: Sequence[Mapping], seed: int = 0, kinds: Sequence[str] = FALSE) -> list[dict]:
+    """Sentences of the notices, each with a statement that follows from it and one that does not.
+
+    Args:
+        notices: records of the corpus `notices`, with `text`, `entities` and `relations`.
+        seed: draws the false statements.
+        kinds: what may make a statement false, of `FALSE`: a name that stands in the notice, but not in the sentence,
+            another name of the sentence, or the relation that the true one is easily taken for.
+
+    Returns:
+        Dicts with `text` (a sentence), `statement`, `relation` (what the sentence says), `label` (1: the statement
+        follows) and `kind` ("true", or what makes it false); a true statement, then the false one of its sentence.
+    """
+    rng, made = random.Random(seed), []
+    for notice in notices:
+        entities = notice["entities"]
+        names = [_name(notice["text"], entity) for entity in entities]
+        facts = {(names[r["head"]], names[r["tail"]], r["type"]) for r in notice["relations"]}
+        for relation in notice["relations"]:
+            head, tail, kind = relation["head"], relation["tail"], relation["type"]
+            fact = names[head], names[tail], kind
+            sentence = _sentence_of(notice["text"], entities[head], entities[tail])
+            swaps = [
+                (names[i], fact[1], kind) if place == head else (fact[0], names[i], kind)
+                for place in (head, tail)
+                for i, entity in enumerate(entities)
+                if entity["type"] == entities[place]["type"] and names[i] not in fact
+            ]
+            wrong = {
+                "name from elsewhere": [s for s in swaps if s[0] not in sentence or s[1] not in sentence],
+                "name from the sentence": [s for s in swaps if s[0] in sentence and s[1] in sentence],
+                # A guild owns ships, but is no captain: that would be false whatever the notice says.
+                "other relation": [(*fact[:2], _MISTAKEN[kind])] if entities[head]["type"] != "ORG" else [],
+            }
+            wrong = {why: rest for why in kinds if (rest := [s for s in wrong[why] if s not in facts])}
+            if not wrong:
+                continue
+            why = rng.choice(sorted(wrong))
+            for label, reason, (a, b, said) in ((1, "true", fact), (0, why, rng.choice(wrong[why]))):
+                statement = SAID[said].format(a, b)
+                statement = statement[0].upper() + statement[1:]
+                row = {"text": sentence, "statement": statement, "relation": kind, "label": label, "kind": reason}
+                made.append(row)
+    return made
+
+
+def _name(text: str, entity: Mapping) -> str:
+    """A name as it is written; that of an organisation with the article before it."""
+    name = text[entity["start"] : entity["end"]]
+    return f"the {name}" if entity["type"] == "ORG" and text[: entity["start"]].endswith("the ") else name
+
+
+def _sentence_of(text: str, *entities: Mapping) -> str:
+    """The sentence in which names stand."""
+    end = 0
+    for sentence in split_sentences(text):
+        start = text.index(sentence, end)
+        end = start + len(sentence)
+        if end >= max(entity["end"] for entity in entities):
+            return sentence
+    raise CourseError("The names stand in no sentence of the text.")

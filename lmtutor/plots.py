@@ -684,6 +684,7 @@ def bert(
     ax: Axes | None = None,
 ) -> Axes:
     """BERT with both its heads: the three embeddings that are added, a layer with its post-norms, what is guessed."""
+    first, second = several(first, "first"), several(second, "second")
     tokens = ["[CLS]", *first, "[SEP]", *second, "[SEP]"]
     segments = ["A"] * (len(first) + 2) + ["B"] * (len(second) + 1)
     last = len(tokens) - 1
@@ -1017,6 +1018,7 @@ def copy_gate(
         written: a word of the vocabulary -> its probability.
         gate: the share of what is written, p_gen.
     """
+    source = several(source, "source")
     ax = new_axes(ax, figsize=(8.8, 3.7))
     ax.set(xlim=(-0.3, 15.4), ylim=(-0.5, 6.6))
     ax.axis("off")

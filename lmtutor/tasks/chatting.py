@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lmtutor import decoding
 from lmtutor.models import llama
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -95,7 +95,7 @@ def graded(answers: Sequence[str], notices: Sequence[Mapping[str, Any]]) -> dict
     A field that the form does not have counts as wrong only for the whole form; it is there or it is not.
     """
     is_json = right = asked = whole = names = invented = 0
-    for answer, notice in zip(answers, notices, strict=True):
+    for answer, notice in zip(several(answers, "answers"), notices, strict=True):
         said, truth = fields(answer), form(notice)
         is_json += bool(said)
         right += sum(said.get(key) == value for key, value in truth.items())

@@ -101,6 +101,7 @@ def other_names(row: Mapping, names: Sequence[str], rng: random.Random) -> tuple
         rng: draws them.
     """
     # The first word of a question is never exchanged, so a word is put in front, and taken away again.
+    names = several(names, "names")
     changed, _, (summary,) = exchange_names(row["text"], row["entities"], [f"Summary: {row['summary']}"], names, rng)
     return changed, summary.partition(" ")[2]
 
@@ -111,6 +112,7 @@ def made_up(names: Sequence[str], count: int, seed: int = 0) -> list[str]:
     Raises:
         CourseError: the names do not give so many.
     """
+    names = several(names, "names")
     rng, names, found = random.Random(seed), sorted(set(several(names, "names"))), set()
     plain = [name for name in names if name.isalpha() and len(name) >= 4]
     for _ in range(100 * count if len(plain) > 1 else 0):
@@ -133,6 +135,7 @@ def lend(words: Sequence[str], vocabulary: text.Vocabulary, extra: int, rng: ran
         extra: how many ids can be lent; 0 lends none.
         rng: mixes the ids, so that in training each of them is lent as often as any other; in order if not given.
     """
+    words = several(words, "words")
     unknown = list(dict.fromkeys(word for word in words if word not in vocabulary))[:extra]
     lent = [*unknown, *[""] * (extra - len(unknown))]
     if rng:
@@ -142,6 +145,7 @@ def lend(words: Sequence[str], vocabulary: text.Vocabulary, extra: int, rng: ran
 
 def encode(words: Sequence[str], vocabulary: text.Vocabulary, lent: Sequence[str] = ()) -> list[int]:
     """Words to ids, those of `lent` behind the vocabulary's; what has neither is <unk>."""
+    words, lent = several(words, "words"), several(lent, "lent")
     behind = {word: len(vocabulary) + i for i, word in enumerate(lent) if word}
     return [behind.get(word, known) for word, known in zip(words, vocabulary.encode(words), strict=True)]
 
@@ -167,6 +171,7 @@ def write(
         max_tokens: the most words of a summary, punctuation marks included.
         batch: texts that are read at once.
     """
+    texts = several(texts, "texts")
     copies = isinstance(model, copying.CopyingTransformer)
     module, extra = (copying, model.extra) if copies else (transformer, 0)
     words = list(map(text.words, text.checked_texts(texts)))
@@ -230,6 +235,7 @@ def name_scores(sources: Sequence[str], references: Sequence[str], said: Sequenc
         Of all names written, the share that stands in the text, and in the right summary; the share of summaries with
         an invented name, and of those that have just the names of the right one.
     """
+    sources, references, said = several(sources, "sources"), several(references, "references"), several(said, "said")
     names = [[one[a:b] for a, b in names_in(one)] for one in said]
     wanted = [{one[a:b] for a, b in names_in(one)} for one in references]
     flat = [(name, *both) for found, *both in zip(names, sources, references, strict=True) for name in found]

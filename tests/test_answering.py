@@ -233,8 +233,9 @@ def test_f1_is_between_exact_match_and_one_and_the_same_both_ways(words, data):
     assert metrics.answer_scores(first, [first]) == (1, 1)
 
 
-def test_the_course_s_reader_loads_and_points_into_the_text(tokenizer):
-    model = tagger.load(pretrained.folder("notices_reader"), ("start", "end"))
+def test_the_course_s_reader_loads_and_points_into_the_text():
+    folder = pretrained.folder("notices_reader")
+    model, tokenizer = tagger.load(folder, ("start", "end")), AutoTokenizer.from_pretrained(folder)
     text = "The Heron is in the charge of Captain Nell Farrow. She is bound for Lynd."
     (found,) = extraction.find_answers(model, tokenizer, [("Where is the Heron bound?", text)])
     assert found.text and text[found.start :].startswith(found.text)

@@ -580,6 +580,113 @@ def slow_and_fast_memory(ax: Axes | None = None) -> Axes:
     return ax
 
 
+def low_rank(rank: int = 2, ax: Axes | None = None) -> Axes:
+    """LoRA on one linear map: left the two ways of a vector and their sum, right the matrices with their shapes."""
+    ax = new_axes(ax, figsize=(8.9, 3.9))
+    ax.set(xlim=(-0.4, 19.2), ylim=(-1.1, 8.2), aspect="equal")
+    ax.axis("off")
+    frozen, learned, grey, orange = "0.88", "#F4C9A0", "0.35", COLOURS[1]
+
+    def arrow(*points, colour=grey):
+        for start, end in itertools.pairwise(points[:-1]):
+            ax.plot(*zip(start, end, strict=True), color=colour, linewidth=1.5, solid_capstyle="round")
+        look = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", points[-1], points[-2], arrowprops=look)
+
+    def shape(corners, said, fill):
+        ax.add_patch(plt.Polygon(corners, facecolor=fill, edgecolor="0.35"))
+        ax.text(*np.mean(corners, axis=0), said, ha="center", va="center", fontsize=11)
+
+    ax.text(3.4, -0.2, "$x$   [batch, time, $n$]", ha="center", va="center", fontsize=10)
+    arrow((3.4, 0.2), (3.4, 0.7), (1.5, 0.7), (1.5, 1.6))
+    arrow((3.4, 0.2), (3.4, 0.7), (5.4, 0.7), (5.4, 1.6), colour=orange)
+    shape([(0, 1.6), (3, 1.6), (3, 4.8), (0, 4.8)], "$W$\nfrozen", frozen)
+    shape([(3.9, 1.6), (6.9, 1.6), (5.9, 2.9), (4.9, 2.9)], "$A$", learned)
+    ax.text(6.2, 3.2, f"{rank} numbers", fontsize=8.5, color=orange, va="center")
+    arrow((5.4, 2.9), (5.4, 3.5), colour=orange)
+    shape([(4.9, 3.5), (5.9, 3.5), (6.9, 4.8), (3.9, 4.8)], "$B$", learned)
+    ax.text(7.0, 4.6, "starts at 0", fontsize=8.5, color=orange, va="center")
+    ax.text(7.1, 1.75, "starts at random", fontsize=8.5, color=orange, va="center")
+    arrow((1.5, 4.8), (1.5, 6.2), (3.1, 6.2))
+    arrow((5.4, 4.8), (5.4, 6.2), (3.7, 6.2), colour=orange)
+    ax.text(5.55, 5.5, "$× s$", fontsize=10, color=orange, va="center")
+    ax.add_patch(plt.Circle((3.4, 6.2), 0.3, facecolor="white", edgecolor="0.35", zorder=3))
+    ax.text(3.4, 6.2, "+", ha="center", va="center", fontsize=13, zorder=4)
+    arrow((3.4, 6.5), (3.4, 7.2))
+    ax.text(3.4, 7.6, "$Wx + s\\,BAx$   [batch, time, $m$]", ha="center", va="center", fontsize=10)
+
+    def matrix(x, y, width, height, said, fill, below):
+        ax.add_patch(plt.Rectangle((x, y), width, height, facecolor=fill, edgecolor="0.35"))
+        ax.text(x + width / 2, y + height / 2, said, ha="center", va="center", fontsize=11)
+        ax.text(x + width / 2, y - 0.4, below, ha="center", va="center", fontsize=9)
+
+    matrix(10.6, 2.2, 3.2, 3.2, "$W$", frozen, "$m × n$")
+    ax.text(14.35, 3.8, "$+ \\; s$", ha="center", va="center", fontsize=12)
+    matrix(15.0, 2.2, 0.45, 3.2, "$B$", learned, "$m × r$")
+    matrix(15.7, 4.95, 3.2, 0.45, "$A$", learned, "$r × n$")
+    ax.text(14.8, 6.3, "merged, the sum is one matrix $m × n$ again", ha="center", fontsize=9, color=grey)
+    return ax
+
+
+def adapted_layer(ax: Axes | None = None) -> Axes:
+    """A layer of BERT, lying, and where LoRA, adapters, IA³, prefixes and prompts act in it."""
+    ax = new_axes(ax, figsize=(8.9, 4.1))
+    ax.set(xlim=(-2.3, 17.4), ylim=(-3.4, 5.6))
+    ax.axis("off")
+    grey = "0.35"
+
+    def box(x, y, said, fill="#DCEBF7", width=1.5, height=0.8):
+        corner = (x - width / 2, y - height / 2)
+        ax.add_patch(FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=0.12", fc=fill, ec="0.45"))
+        ax.text(x, y, said, ha="center", va="center", fontsize=8.5)
+
+    def arrow(start, end, style="-|>", **own):
+        look = {"arrowstyle": style, "color": grey, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", end, start, arrowprops=look | own)
+
+    def mark(x, y, said, colour, place=None):
+        """The name of a method; a dotted line leads from it to what it changes."""
+        if place:
+            ax.plot([x, place[0]], [y, place[1]], color=colour, linewidth=1.2, linestyle=":", zorder=0)
+        look = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": colour}
+        ax.text(x, y, said, ha="center", va="center", fontsize=8.5, color=colour, bbox=look)
+
+    ax.plot([-2.2, 0.4], [1.5, 1.5], color=grey, linewidth=1.2)
+    ax.text(-2.2, 1.75, "vectors", fontsize=8.5, va="bottom")
+    for y, said in ((3.0, "query"), (1.5, "key"), (0.0, "value")):
+        arrow((0.4, 1.5), (1.25, y))
+        box(2.0, y, said)
+        arrow((2.75, y), (4.1, 1.5 + (y - 1.5) / 3))
+    box(4.9, 1.5, "attention", "#FCE5CD", 1.6, 2.0)
+    arrow((5.7, 1.5), (6.4, 1.5))
+    box(7.1, 1.5, "output", width=1.4)
+    arrow((7.8, 1.5), (8.6, 1.5))
+    box(9.2, 1.5, "+\nnorm", "#FFF7CC", 1.1, 1.1)
+    arrow((9.75, 1.5), (10.4, 1.5))
+    box(11.1, 1.5, "inner", width=1.4)
+    arrow((11.8, 1.5), (13.0, 1.5))
+    ax.text(12.35, 1.65, "GELU", ha="center", va="bottom", fontsize=7.5, color=grey)
+    box(13.7, 1.5, "outer", width=1.4)
+    arrow((14.4, 1.5), (15.2, 1.5))
+    box(15.8, 1.5, "+\nnorm", "#FFF7CC", 1.1, 1.1)
+    arrow((16.35, 1.5), (17.1, 1.5))
+    for left, right in ((0.2, 9.2), (10.05, 15.8)):  # the residual connections
+        ax.plot([left, left, right], [1.5, -1.1, -1.1], color="0.7", linewidth=1.2, zorder=0)
+        arrow((right, -1.1), (right, 0.95), color="0.7")
+    blue, red, green, pink, yellow = COLOURS[:5]
+    mark(2.0, 4.6, "LoRA, DoRA", blue, (2.0, 3.4))
+    mark(1.6, -2.2, "LoRA, DoRA", blue, (1.9, -0.4))
+    mark(8.2, 3.6, "bottleneck", red, (8.15, 1.5))
+    mark(14.8, 3.6, "bottleneck", red, (14.75, 1.5))
+    mark(4.9, -2.2, "IA³: × a factor", green, (3.3, 1.5))
+    ax.plot([4.9, 3.3], [-2.2, 0.25], color=green, linewidth=1.2, linestyle=":", zorder=0)
+    mark(12.4, -2.2, "IA³", green, (12.4, 1.4))
+    mark(5.2, 4.6, "prefix: keys and values\nin front of the text's", pink, (4.6, 2.5))
+    mark(-1.2, 3.6, "prompt: vectors\nin front", yellow, (-1.2, 1.6))
+    mark(7.9, -2.9, "BitFit: what is added to the bias of every map and norm", grey)
+    return ax
+
+
 def lstm_cell(ax: Axes | None = None) -> Axes:
     """One step of an LSTM: the cell along the top, gates and candidate below, the hidden state at the right."""
     ax = new_axes(ax, figsize=(7.2, 3.7))

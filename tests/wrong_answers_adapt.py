@@ -3,6 +3,8 @@
 import statistics
 
 import numpy as np
+import torch
+from torch import nn
 
 
 def measured(measure, rates, seeds):
@@ -69,7 +71,70 @@ def share_of(pick):
     return lambda values, rank: sum(v**2 for v in pick(values, rank)) / sum(v**2 for v in values)
 
 
+def blended_with(factor=lambda share, scale: share * scale, both=False, cat=True):
+    def blended(changes, shares):
+        a = [np.array(a) * factor(share, scale) for (a, _, scale), share in zip(changes, shares, strict=True)]
+        b = [
+            np.array(b) * (factor(share, scale) if both else 1.0)
+            for (_, b, scale), share in zip(changes, shares, strict=True)
+        ]
+        return (np.vstack(a), np.hstack(b)) if cat else (a[0] + sum(x[: len(a[0])] for x in a[1:]), b[0])
+
+    return blended
+
+
+class WrongLoRA(nn.Module):
+    def __init__(self, base, rank, scale, zero_a=False, zero_b=True, bias=True):
+        super().__init__()
+        self.base, self.scale, self.bias = base, scale, bias
+        self.a = nn.Parameter(torch.zeros(rank, base.in_features) if zero_a else torch.randn(rank, base.in_features))
+        self.b = nn.Parameter(torch.zeros(base.out_features, rank) if zero_b else torch.randn(base.out_features, rank))
+
+    def forward(self, x):
+        return self.base(x) + self.scale * x @ self.a.T @ self.b.T
+
+
+def with_lora_of(
+    scale=lambda alpha, rank: alpha / rank,
+    matches=lambda name, last, names: last in names,
+    freeze=lambda model: model.requires_grad_(False),
+    finish=lambda model: None,
+    **options,
+):
+    def with_lora(model, names, rank, alpha):
+        freeze(model)
+        for name, part in list(model.named_modules()):
+            parent, _, last = name.rpartition(".")
+            if isinstance(part, nn.Linear) and matches(name, last, names):
+                setattr(model.get_submodule(parent), last, WrongLoRA(part, rank, scale(alpha, rank), **options))
+        finish(model)
+        return model
+
+    return with_lora
+
+
 WRONG = {
+    "adapt.with_lora": {
+        "both at 0": with_lora_of(zero_a=True),
+        "both at random": with_lora_of(zero_b=False),
+        "alpha alone": with_lora_of(scale=lambda alpha, rank: alpha),
+        "no scale": with_lora_of(scale=lambda alpha, rank: 1.0),
+        "the root of the rank": with_lora_of(scale=lambda alpha, rank: alpha / rank**0.5),
+        "not frozen": with_lora_of(freeze=lambda model: None),
+        "frozen at the end": with_lora_of(finish=lambda model: model.requires_grad_(False)),
+        "names that only end so": with_lora_of(matches=lambda name, last, names: name.endswith(tuple(names))),
+        "every map": with_lora_of(matches=lambda name, last, names: True),
+        "the first layer alone": with_lora_of(matches=lambda name, last, names: last in names and ".1." not in name),
+        "nothing": lambda model, names, rank, alpha: model.requires_grad_(False),
+    },
+    "adapt.blended": {
+        "no scale": blended_with(lambda share, scale: share),
+        "no share": blended_with(lambda share, scale: scale),
+        "in both": blended_with(both=True),
+        "the first matrices, added": blended_with(cat=False),
+        "B and A exchanged": lambda changes, shares: blended_with()(changes, shares)[::-1],
+        "divided by the number": blended_with(lambda share, scale: share * scale / 2),
+    },
     "adapt.fleet": {
         "the base a task": lambda parameters, learned, tasks: (tasks * parameters, tasks * (parameters + learned)),
         "no base": lambda parameters, learned, tasks: (tasks * parameters, tasks * learned),

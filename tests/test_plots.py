@@ -250,6 +250,24 @@ def test_the_drawn_lstm_cell_names_its_gates():
     plt.close(ax.figure)
 
 
+def test_the_drawn_low_rank_change_has_its_shapes():
+    ax = plots.low_rank(rank=3)
+    said = [text.get_text() for text in ax.texts]
+    assert {"$m × n$", "$m × r$", "$r × n$", "3 numbers", "starts at 0", "starts at random"} <= set(said)
+    assert said.count("$A$") == said.count("$B$") == 2
+    plt.close(ax.figure)
+
+
+def test_the_drawn_layer_names_every_method_and_map():
+    ax = plots.adapted_layer()
+    said = [text.get_text() for text in ax.texts]
+    for part in ("query", "key", "value", "attention", "output", "inner", "outer", "GELU"):
+        assert said.count(part) == 1, part
+    assert said.count("LoRA, DoRA") == said.count("bottleneck") == 2
+    assert all(any(text.startswith(method) for text in said) for method in ("IA³", "prefix", "prompt", "BitFit"))
+    plt.close(ax.figure)
+
+
 def test_the_tree_of_a_beam_search_shows_every_continuation_and_what_is_kept():
     def next_log_p(tokens):
         return np.log([0.1, 0.5, 0.4] if not tokens else [0.9, 0.06, 0.04])

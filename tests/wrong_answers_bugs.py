@@ -174,7 +174,48 @@ def moved_with(
     return moved
 
 
+def adapter_fault(order=("forgotten", "moved", "stuck", "lost"), some=any, **other):
+    """A right answer with one thing done differently."""
+
+    def fault(before, after, learns, held, saved):
+        changed = [name for name in before if before[name] != after[name]]
+        found = {
+            "forgotten": some(name not in held for name in learns),
+            "moved": some(name not in learns for name in changed),
+            "stuck": some(name not in changed for name in learns),
+            "lost": some(name not in saved for name in learns),
+        }
+        found |= {name: question(before, changed, learns, held, saved) for name, question in other.items()}
+        return next((name for name in order if found[name]), "none")
+
+    return fault
+
+
 WRONG = {
+    "adapt_bugs.fault": {
+        "never asks for the optimizer": adapter_fault(("moved", "stuck", "lost")),
+        "never asks for the base": adapter_fault(("forgotten", "stuck", "lost")),
+        "never asks what is stuck": adapter_fault(("forgotten", "moved", "lost")),
+        "never asks for the file": adapter_fault(("forgotten", "moved", "stuck")),
+        "the last fault": adapter_fault(("lost", "stuck", "moved", "forgotten")),
+        "stuck before moved": adapter_fault(("forgotten", "stuck", "moved", "lost")),
+        "all names only": adapter_fault(some=all),
+        "anything moved": adapter_fault(moved=lambda before, changed, learns, held, saved: bool(changed)),
+        "the base is held": adapter_fault(moved=lambda b, c, learns, held, s: any(name not in learns for name in held)),
+        "the base is saved": adapter_fault(lost=lambda b, c, learns, h, saved: set(saved) != set(learns)),
+        "the whole has not moved": adapter_fault(stuck=lambda before, changed, learns, held, saved: not changed),
+        "the frozen ones are stuck": adapter_fault(stuck=lambda before, changed, *_: len(changed) < len(before)),
+    },
+    "adapt_bugs.after_calls": {
+        "merges each time": lambda weight, change, calls: weight + change * calls.count("eval"),
+        "adds and subtracts": lambda weight, change, calls: (
+            weight + change * (calls.count("eval") - calls.count("train"))
+        ),
+        "once merged, for ever": lambda weight, change, calls: weight + change * ("eval" in calls),
+        "merged at first": lambda weight, change, calls: weight if calls and calls[-1] == "train" else weight + change,
+        "the first call": lambda weight, change, calls: weight + change * (calls[:1] == ["eval"]),
+        "the change alone": lambda weight, change, calls: change * (calls[-1:] == ["eval"]),
+    },
     "recurrent_bugs.double_softmax_floor": {
         "zero, as with one softmax": lambda V: 0.0,
         "the loss at the start": lambda V: math.log(V),

@@ -31,6 +31,7 @@ CHAPTERS = {
     "10_bug_hunt": "finetune_bugs",
     "11": "extract",
     "12": "adapt",
+    "12_bug_hunt": "adapt_bugs",
 }
 
 

@@ -3,8 +3,6 @@
 import statistics
 
 import numpy as np
-import torch
-from torch import nn
 
 
 def measured(measure, rates, seeds):
@@ -83,49 +81,48 @@ def blended_with(factor=lambda share, scale: share * scale, both=False, cat=True
     return blended
 
 
-class WrongLoRA(nn.Module):
-    def __init__(self, base, rank, scale, zero_a=False, zero_b=True, bias=True):
-        super().__init__()
-        self.base, self.scale, self.bias = base, scale, bias
-        self.a = nn.Parameter(torch.zeros(rank, base.in_features) if zero_a else torch.randn(rank, base.in_features))
-        self.b = nn.Parameter(torch.zeros(base.out_features, rank) if zero_b else torch.randn(base.out_features, rank))
+def trained_with(scale=lambda alpha, rank: alpha / rank, inner=None, size=lambda y: y.size, base=0.0, order="both"):
+    def train_lora(weight, a, b, alpha, inputs, targets, rate, steps):
+        w, a, b, x, y = (np.array(matrix, dtype=float) for matrix in (weight, a, b, inputs, targets))
+        s = scale(alpha, len(a))
+        g = s if inner is None else inner
+        for _ in range(steps):
+            d = 2 * (x @ (w + s * b @ a).T - y).T @ x / size(y)
+            if order == "B first":
+                b = b - rate * g * d @ a.T
+                a = a - rate * g * b.T @ d
+            elif order == "A first":
+                a = a - rate * g * b.T @ d
+                b = b - rate * g * d @ a.T
+            elif order == "B alone":
+                b = b - rate * g * d @ a.T
+            else:
+                a, b = a - rate * g * b.T @ d, b - rate * g * d @ a.T
+            w = w - base * d
+        return (w + s * b @ a).tolist()
 
-    def forward(self, x):
-        return self.base(x) + self.scale * x @ self.a.T @ self.b.T
-
-
-def with_lora_of(
-    scale=lambda alpha, rank: alpha / rank,
-    matches=lambda name, last, names: last in names,
-    freeze=lambda model: model.requires_grad_(False),
-    finish=lambda model: None,
-    **options,
-):
-    def with_lora(model, names, rank, alpha):
-        freeze(model)
-        for name, part in list(model.named_modules()):
-            parent, _, last = name.rpartition(".")
-            if isinstance(part, nn.Linear) and matches(name, last, names):
-                setattr(model.get_submodule(parent), last, WrongLoRA(part, rank, scale(alpha, rank), **options))
-        finish(model)
-        return model
-
-    return with_lora
+    return train_lora
 
 
 WRONG = {
-    "adapt.with_lora": {
-        "both at 0": with_lora_of(zero_a=True),
-        "both at random": with_lora_of(zero_b=False),
-        "alpha alone": with_lora_of(scale=lambda alpha, rank: alpha),
-        "no scale": with_lora_of(scale=lambda alpha, rank: 1.0),
-        "the root of the rank": with_lora_of(scale=lambda alpha, rank: alpha / rank**0.5),
-        "not frozen": with_lora_of(freeze=lambda model: None),
-        "frozen at the end": with_lora_of(finish=lambda model: model.requires_grad_(False)),
-        "names that only end so": with_lora_of(matches=lambda name, last, names: name.endswith(tuple(names))),
-        "every map": with_lora_of(matches=lambda name, last, names: True),
-        "the first layer alone": with_lora_of(matches=lambda name, last, names: last in names and ".1." not in name),
-        "nothing": lambda model, names, rank, alpha: model.requires_grad_(False),
+    "adapt.train_lora": {
+        "alpha alone": trained_with(scale=lambda alpha, rank: alpha),
+        "no scale": trained_with(scale=lambda alpha, rank: 1.0),
+        "no scale in the gradients": trained_with(inner=1.0),
+        "the sum of squares": trained_with(size=lambda y: 1),
+        "the mean over examples": trained_with(size=len),
+        "half of the square": trained_with(size=lambda y: 2 * y.size),
+        "B first": trained_with(order="B first"),
+        "A first": trained_with(order="A first"),
+        "B alone": trained_with(order="B alone"),
+        "W moves, too": trained_with(base=0.05),
+        "uphill": lambda weight, a, b, alpha, inputs, targets, rate, steps: trained_with()(
+            weight, a, b, alpha, inputs, targets, -rate, steps
+        ),
+        "one step": lambda weight, a, b, alpha, inputs, targets, rate, steps: trained_with()(
+            weight, a, b, alpha, inputs, targets, rate, min(steps, 1)
+        ),
+        "no step": lambda weight, *_: weight,
     },
     "adapt.blended": {
         "no scale": blended_with(lambda share, scale: share),

@@ -6,8 +6,6 @@ import statistics
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
-from torch import nn
 
 from lmtutor.exercises.examine import Exercise, compare, same
 
@@ -212,6 +210,55 @@ def _remark_tuned(arguments, expected, got):
     return ""
 
 
+def train_lora(
+    weight: list, a: list, b: list, alpha: float, inputs: list, targets: list, rate: float, steps: int
+) -> list:
+    """W + alpha / r * B A after steps of gradient descent on A and B, for the mean squared error."""
+    return _trained(weight, a, b, alpha, inputs, targets, rate, steps)
+
+
+def _trained(weight, a, b, alpha, inputs, targets, rate, steps, *, inner=None, mean=True, turns=None, base=0.0):
+    """`inner` is in place of the scale in the gradients, `turns` what is updated first, `base` the rate of W."""
+    w, a, b, x, y = (np.array(matrix, dtype=float) for matrix in (weight, a, b, inputs, targets))
+    s = alpha / len(a)
+    factor = s if inner is None else inner
+    for _ in range(steps):
+        d = 2 * (x @ (w + s * b @ a).T - y).T @ x / (y.size if mean else 1)
+        old = a
+        if turns == "A":
+            a = a - rate * factor * b.T @ d
+            b = b - rate * factor * d @ a.T
+        elif turns == "B":
+            b = b - rate * factor * d @ a.T
+            a = a - rate * factor * b.T @ d
+        else:
+            a = a - rate * factor * b.T @ d
+            b = b - rate * factor * d @ old.T
+        w = w - base * d
+    return (w + s * b @ a).tolist()
+
+
+def _remark_train_lora(arguments, expected, got):
+    weight, a, b, alpha, inputs, targets, rate, steps = arguments
+    known = {
+        "The weights did not move at all: is the loop there, and are the new A and B used?": weight,
+        "W is frozen: only A and B take steps.": _trained(*arguments, base=rate),
+        "Both gradients belong to the A and B of before: change the two at once, not one after the other.": _trained(
+            *arguments, turns="B"
+        ),
+        "The *mean* squared error is divided by the number of all targets, examples times outputs.": _trained(
+            *arguments, mean=False
+        ),
+        "Downhill: subtract the gradient.": _trained(*arguments[:-2], -rate, steps),
+    }
+    said = _told(known, got)
+    if not said and same(_trained(*arguments, turns="A"), got, 1e-9):
+        return "Both gradients belong to the A and B of before: change the two at once, not one after the other."
+    if not said and alpha != len(a) and same(_trained(*arguments, inner=1.0), got, 1e-9):
+        return "The scale is missing in the gradients: they are s D A^T and s B^T D."
+    return said
+
+
 def blended(changes: list[tuple[list, list, float]], shares: list[float]) -> tuple[list, list]:
     """A and B of one change, of scale 1, that is the sum of share * scale * B A."""
     a = [[share * scale * x for x in row] for (a, _, scale), share in zip(changes, shares, strict=True) for row in a]
@@ -219,162 +266,22 @@ def blended(changes: list[tuple[list, list, float]], shares: list[float]) -> tup
     return a, b
 
 
-def _seen(view: Callable, reference: Callable, cases: Sequence[tuple], **options) -> Callable:
-    """An examination that compares not what an answer returns but what `view` makes of it."""
-    examination = compare(view(reference), cases, **options)
-    return lambda answer: examination(view(answer) if callable(answer) else answer)
-
-
-def _product(answer):
-    """An answer as what it stands for: the sizes of A and B, and B A."""
-
-    def product(changes, shares):
-        got = answer(changes, shares)
-        if got is Ellipsis or got is None:
-            return got
-        a, b = (np.array(matrix, dtype=float) for matrix in got)
-        return {
-            "shape of A": a.shape,
-            "shape of B": b.shape,
-            "B A": (b @ a).tolist() if b.ndim == a.ndim == 2 else None,
-        }
-
-    product.__name__ = "blended"
-    return product
-
-
 def _remark_blended(arguments, expected, got):
     changes, shares = arguments
-    if got["shape of A"] == expected["shape of A"][::-1]:
-        return "A has a row for each direction and B a column: A comes first in the answer."
-    if got["shape of A"] == np.shape(changes[0][0]) and len(changes) > 1:
+    if same(expected[::-1], got, 1e-9):
+        return "A comes first in the answer."
+    first, second = (np.array(matrix, dtype=float) for matrix in got)
+    if first.shape == np.shape(changes[0][0]) and len(changes) > 1:
         return "A sum of two changes has the ranks of both together: B A + B' A' is not (B + B')(A + A')."
-    if got["shape of A"] != expected["shape of A"]:
+    if first.shape != np.shape(expected[0]) or second.shape != np.shape(expected[1]):
         return "Put the matrices A below each other, and the matrices B side by side."
-    product = np.array(got["B A"])
-    wanted = {
-        "The scales are missing: each change is scale * B A.": [1.0] * len(changes),
-        "Each share or scale counts once: multiply A by it, or B, but not both.": [
-            share * scale * share * scale for (_, _, scale), share in zip(changes, shares, strict=True)
-        ],
-    }
-    for remark, factors in wanted.items():
-        scaled = factors if "once" in remark else shares
-        total = sum(f * np.array(b) @ np.array(a) for (a, b, _), f in zip(changes, scaled, strict=True))
-        if same(total.tolist(), product.tolist(), 1e-9):
-            return remark
-    total = sum(scale * np.array(b) @ np.array(a) for a, b, scale in changes)
-    return "The shares are missing." if same(total.tolist(), product.tolist(), 1e-9) else ""
-
-
-def with_lora(model: nn.Module, names: Sequence[str], rank: int, alpha: float) -> nn.Module:
-    """The model, frozen, with LoRA in each linear map whose last name is one of these."""
-    model.requires_grad_(False)
-    for name, part in list(model.named_modules()):
-        parent, _, last = name.rpartition(".")
-        if isinstance(part, nn.Linear) and last in names:
-            setattr(model.get_submodule(parent), last, _WithLoRA(part, rank, alpha))
-    return model
-
-
-class _WithLoRA(nn.Module):
-    def __init__(self, base: nn.Linear, rank: int, alpha: float):
-        super().__init__()
-        self.base, self.scale = base, alpha / rank
-        self.a = nn.Parameter(torch.randn(rank, base.in_features) / base.in_features**0.5)
-        self.b = nn.Parameter(torch.zeros(base.out_features, rank))
-
-    def forward(self, x):
-        return self.base(x) + self.scale * x @ self.a.T @ self.b.T
-
-
-class _Small(nn.Module):
-    """Two layers with maps of several names; `mean_value` only ends like one that is asked for."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.ModuleList(
-            nn.ModuleDict(
-                {name: nn.Linear(5, 7) for name in ("query", "value", "mean_value")} | {"output": nn.Linear(7, 5)}
-            )
-            for _ in range(2)
-        )
-
-    def forward(self, x):
-        for layer in self.layers:
-            x = x + layer["output"](layer["query"](x).tanh() * layer["value"](x) + layer["mean_value"](x))
-        return x
-
-
-# What `with_lora` is tried on: a model, names, rank, alpha.
-_MODELS = {
-    "one map": (lambda: nn.Sequential(nn.Linear(3, 4)), ["0"], 2, 2.0),
-    "one map, alpha 6": (lambda: nn.Sequential(nn.Linear(3, 4)), ["0"], 2, 6.0),
-    "no bias": (lambda: nn.Sequential(nn.Linear(4, 3, bias=False), nn.Tanh(), nn.Linear(3, 2)), ["0"], 1, 3.0),
-    "query and value of two layers": (_Small, ["query", "value"], 3, 3.0),
-    "output of two layers": (_Small, ["output"], 2, 5.0),
-}
-
-
-def _facts(answer):
-    """An answer as what can be seen of the model that it returns."""
-
-    def facts(model):
-        make, names, rank, alpha = _MODELS[model]
-        torch.manual_seed(0)
-        built = make()
-        x = torch.randn(4, next(built.parameters()).shape[1])
-        base = [parameter.detach().clone() for parameter in built.parameters()]
-        own, before = list(built.parameters()), built(x).detach()
-        adapted = answer(built, list(names), rank, alpha)
-        if not isinstance(adapted, nn.Module):
-            return adapted
-        learn = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
-        found = {
-            "at first it says what it said": bool(torch.allclose(adapted(x), before, atol=1e-6)),
-            "sizes of what learns": sorted(parameter.numel() for parameter in learn),
-        }
-        for _ in range(3):
-            adapted.zero_grad()
-            adapted(x).square().sum().backward()
-            with torch.no_grad():
-                for parameter in adapted.parameters():
-                    if parameter.grad is not None:
-                        parameter -= 0.01 * parameter.grad
-        found["all that learns has moved"] = all(bool((parameter != 0).any()) for parameter in learn) and not bool(
-            torch.allclose(adapted(x), before, atol=1e-6)
-        )
-        found["the base has moved"] = not all(map(torch.equal, base, own))
-        return found | {"with A and B set": _with_matrices(adapted, learn, rank, x)}
-
-    facts.__name__ = "with_lora"
-    return facts
-
-
-def _with_matrices(adapted: nn.Module, learn: Sequence[nn.Parameter], rank: int, x: torch.Tensor) -> list:
-    """What the model says when A and B have numbers that depend on their sizes only, however they are kept."""
-    with torch.no_grad():
-        for parameter in learn:
-            if parameter.dim() == 2 and rank in parameter.shape:
-                numbers = torch.linspace(-1, 1, parameter.numel()).view(rank, -1)
-                parameter.copy_(numbers if len(parameter) == rank else numbers.T)
-        return adapted(x).tolist()
-
-
-def _remark_with_lora(arguments, expected, got):
-    if not isinstance(got, dict):
-        return "Return the model itself."
-    if got["sizes of what learns"] != expected["sizes of what learns"]:
-        if len(got["sizes of what learns"]) > len(expected["sizes of what learns"]):
-            return "More learns than the matrices A and B of the maps that were asked for: freeze all else."
-        return "In each map whose last name is one of `names`, A (rank x in) and B (out x rank) should learn."
-    if not got["at first it says what it said"]:
-        return "B A has to be 0 at first: begin with B = 0."
-    if not got["all that learns has moved"]:
-        return "After three steps some of A and B has not moved, or the output has not: do both begin at 0?"
-    if got["the base has moved"]:
-        return "The frozen weights have changed."
-    return "With other numbers in A and B the output is off: base(x) + alpha / rank * B A x."
+    if not same(expected[1], got[1], 1e-9):
+        return "The factors belong to A alone; B stays as it is."
+    plain = [row for a, _, _ in changes for row in a]
+    shared = [[share * x for x in row] for (a, _, _), share in zip(changes, shares, strict=True) for row in a]
+    scaled = [[scale * x for x in row] for a, _, scale in changes for row in a]
+    return _told({"Scales and shares are missing.": plain, "The scales are missing.": shared,
+                  "The shares are missing.": scaled}, got[0])  # fmt: skip
 
 
 EXERCISES = {
@@ -394,6 +301,30 @@ EXERCISES = {
             remark=_remark_break_even_rank,
         ),
     ),
+    "train_lora": Exercise(
+        "np.array(...) first. In each step: the error [examples, m] of the outputs, from it D [m, n], from D both "
+        "gradients, and then new A and B at once: a, b = a - ..., b - ...",
+        compare(
+            train_lora,
+            [
+                ([[1.0]], [[1.0]], [[0.0]], 1.0, [[1.0]], [[2.0]], 0.1, 0),
+                ([[1.0]], [[1.0]], [[0.0]], 1.0, [[1.0]], [[2.0]], 0.1, 1),
+                ([[1.0]], [[1.0]], [[0.5]], 2.0, [[1.0]], [[2.0]], 0.1, 1),
+                ([[1.0, 0.0]], [[1.0, 2.0]], [[0.5]], 2.0, [[1.0, 1.0], [0.0, 2.0]], [[2.0], [1.0]], 0.05, 2),
+                (
+                    [[1.0, 0.0, 1.0], [0.0, 1.0, 2.0]],
+                    [[1.0, 0.0, 0.5], [0.0, 1.0, 1.0]],
+                    [[0.5, 0.0], [0.25, 1.0]],
+                    6.0,
+                    [[1.0, 0.0, 1.0], [0.0, 2.0, 1.0], [1.0, 1.0, 0.0], [2.0, 0.0, 0.0]],
+                    [[1.0, 1.0], [0.0, 1.0], [2.0, 0.0], [1.0, 3.0]],
+                    0.02,
+                    3,
+                ),
+            ],
+            remark=_remark_train_lora,
+        ),
+    ),
     "merged": Exercise(
         "np.array(...) makes matrices of lists; B @ A has the shape of W. The rank is len(a).",
         compare(
@@ -409,12 +340,6 @@ EXERCISES = {
             ],
             remark=_remark_merged,
         ),
-    ),
-    "with_lora": Exercise(
-        "First model.requires_grad_(False). Then go through list(model.named_modules()): if the part is a linear map "
-        "with such a name, setattr(model.get_submodule(parent), last, YourModule(part)). Your module keeps the map and "
-        "has two nn.Parameter.",
-        _seen(_facts, with_lora, [(model,) for model in _MODELS], tolerance=1e-4, remark=_remark_with_lora),
     ),
     "kept_share": Exercise(
         "Square, sort from the largest, add up the first `rank` of them, divide by the sum of all.",
@@ -442,9 +367,8 @@ EXERCISES = {
         ),
     ),
     "blended": Exercise(
-        "B A + B' A' is [B B'] times A on top of A'. One of the two takes the factors, share * scale.",
-        _seen(
-            _product,
+        "B A + B' A' is [B B'] times A on top of A'. The factors share * scale go into A.",
+        compare(
             blended,
             [
                 ([([[1.0, 2.0]], [[3.0], [4.0]], 1.0)], [1.0]),

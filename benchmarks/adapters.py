@@ -1,7 +1,7 @@
 """Parameter-efficient fine-tuning as in chapter 12: the mini BERT, does a review hold a negation?
 
 python benchmarks/adapters.py          one table: accuracy of each method at its best rate, forgetting; and all rates
-python benchmarks/adapters.py cost     parameters, time and memory of a step, size on disk
+python benchmarks/adapters.py cost     parameters, memory of a step, size on disk
 python benchmarks/adapters.py places   LoRA in other places of a layer, with as many parameters
 python benchmarks/adapters.py ranks    LoRA's rank and scale
 python benchmarks/adapters.py real     MiniLM on SST-2
@@ -29,7 +29,7 @@ from transformers import AutoTokenizer, BertForSequenceClassification
 import lmtutor as lm
 from lmtutor import batches, finetuning, pretrained, pretraining, results, runtime, text
 from lmtutor.models import adapters, bert, classifier
-from lmtutor.runtime import Stopwatch, seed_everything
+from lmtutor.runtime import seed_everything
 
 SEEDS = (0, 1, 2)
 PACKAGES = ("torch", "transformers", "peft", "accelerate")
@@ -209,63 +209,38 @@ def peak_bytes(work) -> int:
 
 
 def cost(cfg, _) -> None:
-    """Steps of all methods in turns, on the same batches; memory of loading and three steps, each method anew."""
-    experiment, turns = Experiment(cfg), 40
-    order = classifier.epochs_by_length(*experiment.train, batch_size=cfg.batch_size, epochs=2)[:turns]
-    collate = classifier.collator(*experiment.train)
-    steppers, sizes, taken, peaks = {}, {}, {}, {}
+    """Memory of loading and a step with the longest batch, each method anew, and the file of what learned."""
+    experiment, rows = Experiment(cfg), []
+    longest = sorted(range(len(experiment.train[0])), key=lambda i: -len(experiment.train[0][i]))[: cfg.batch_size]
+    batch = classifier.collator(*experiment.train)([longest])
 
-    def stepper(method, options):
+    def step(method, options):
         seed_everything(0)
         model = bert.BertClassifier(bert.load(experiment.folder), cfg.labels)
         model = prepared(model, method, **options).train()
         learning = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(learning, lr=1e-4, weight_decay=0.0)
+        classifier.loss(model, batch)[0].backward()
+        optimizer.step()
+        found.update({str(i): p.detach() for i, p in enumerate(learning)})
 
-        def step(batch):
-            optimizer.zero_grad()
-            classifier.loss(model, batch)[0].backward()
-            optimizer.step()
-
-        return step, learning
-
-    longest = collate([sorted(range(len(experiment.train[0])), key=lambda i: -len(experiment.train[0][i]))[:32]])
-    for title, (method, options, times, _) in METHODS.items():
-        if method == "fresh" or method == "lora" and times > 1:
-            continue  # costs as much as another row
-        peaks[title] = peak_bytes(
-            lambda method=method, options=options: [stepper(method, options)[0](longest) for _ in range(1)]
-        )
-        steppers[title], learning = stepper(method, options)
-        taken[title] = []
-        weights = {str(i): p.detach() for i, p in enumerate(learning)}
+    for title, (method, options, _, _) in METHODS.items():
+        if method == "fresh":
+            continue  # costs as much as all weights
+        found = {}
+        peak = peak_bytes(partial(step, method, options))
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            save_file(weights, Path(folder) / "w.safetensors")
-            sizes[title] = (sum(map(torch.numel, learning)), (Path(folder) / "w.safetensors").stat().st_size)
-    for indices in order:
-        batch = collate([indices])
-        for title, step in steppers.items():
-            with Stopwatch() as watch:
-                step(batch)
-            taken[title].append(watch.seconds)
-    whole = sizes["all weights"][0]
-    rows = [
-        {
-            "method": title,
-            "parameters": sizes[title][0],
-            "share, %": round(100 * sizes[title][0] / whole, 2),
-            "ms a step": round(1000 * statistics.median(taken[title][3:]), 1),
-            "peak MB": round(peaks[title] / 1e6, 1),
-            "kB on disk": round(sizes[title][1] / 1e3),
-        }
-        for title in steppers
-    ]
+            save_file(found, Path(folder) / "w.safetensors")
+            size = (Path(folder) / "w.safetensors").stat().st_size
+        row = {"method": title, "parameters": sum(map(torch.numel, found.values()))}
+        row["share, %"] = round(100 * row["parameters"] / (rows[0]["parameters"] if rows else row["parameters"]), 2)
+        rows.append(row | {"peak MB": round(peak / 1e6, 1), "kB on disk": round(size / 1e3)})
     results.record(
         "adapters_cost",
         rows,
-        about=f"The mini BERT, batches of {cfg.batch_size} reviews: parameters that learn; median time of a step, all "
-        f"methods in turns, {torch.get_num_threads()} thread(s); the most memory that PyTorch's allocator gave out for "
-        f"weights, gradients, the optimizer and activations, at the longest batch; the file of what was learned.",
+        about=f"The mini BERT, batches of {cfg.batch_size} reviews: parameters that learn; the most memory that "
+        f"PyTorch's allocator gave out for weights, gradients, the optimizer and activations, at the longest batch; "
+        f"the file of what was learned.",
         command="python benchmarks/adapters.py cost",
         packages=PACKAGES,
     )

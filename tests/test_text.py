@@ -318,6 +318,7 @@ WANT_A_LIST = {
     "plots.word_map words": lambda one: plots.word_map(np.eye(2), one, ["k", "k"]),
     "plots.word_map kinds": lambda one: plots.word_map(np.eye(2), ["a", "b"], one),
     "tasks.finetuning.encode texts": lambda one: finetuning.encode(TOKENIZER(), one),
+    "tasks.finetuning.statements kinds": lambda one: finetuning.statements([], kinds=one),
     "tasks.finetuning.predict texts": lambda one: finetuning.predict(None, TOKENIZER(), one),
     "tasks.pretraining.encode texts": lambda one: pretraining.encode(TOKENIZER(), one),
     "tasks.summaries.similarity sentences": summaries.similarity,

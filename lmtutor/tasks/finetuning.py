@@ -18,7 +18,7 @@ from lmtutor.data import batches
 from lmtutor.data.text import checked_texts, split_sentences
 from lmtutor.models import classifier
 from lmtutor.models.bert import BertClassifier
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,6 +188,7 @@ def statements(notices: Sequence[Mapping], seed: int = 0, kinds: Sequence[str] =
         Dicts with `text` (a sentence), `statement`, `relation` (what the sentence says), `label` (1: the statement
         follows) and `kind` ("true", or what makes it false); a true statement, then the false one of its sentence.
     """
+    several(kinds, "kinds")
     rng, made = random.Random(seed), []
     for notice in notices:
         entities = notice["entities"]

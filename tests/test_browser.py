@@ -23,11 +23,6 @@ SECONDS = 400  # for all cells of the chapter, on a busy machine
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update"]
-# All cells stay in the page, also those far below; and nobody asks about news.
-SETTINGS = {
-    "notebook-extension/tracker.jupyterlab-settings": '{"windowingMode": "none"}',
-    "apputils-extension/notification.jupyterlab-settings": '{"fetchNews": "false", "checkForUpdates": false}',
-}
 
 pytestmark = [
     pytest.mark.slow,
@@ -58,10 +53,6 @@ def jupyterlab(folder: Path, tmp_path: Path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    for name, content in SETTINGS.items():
-        path = tmp_path / "settings" / "@jupyterlab" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
     token = secrets.token_hex(16)
     own = {name: str(tmp_path / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     environment = {**os.environ, **own, "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}

@@ -1,6 +1,7 @@
 """The project holds together: its lists of packages, its Makefile and README, its rooms, its wheel."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -531,3 +532,16 @@ def test_the_wheel_carries_data_and_results(tmp_path):
     for file in (ROOT / "benchmarks" / "results").glob("*.json"):
         assert f"lmtutor/_share/results/{file.name}" in names
     assert "lmtutor/_share/data/SHA256SUMS" in names
+    assert any(name.endswith(".data/data/share/jupyter/lab/settings/overrides.d/lmtutor.json") for name in names)
+
+
+def test_jupyterlab_knows_the_settings_that_the_course_brings():
+    schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
+    if not schemas.exists():
+        pytest.skip("JupyterLab is not installed")
+    for plugin, settings in json.loads((ROOT / "tools" / "jupyterlab.json").read_text(encoding="utf-8")).items():
+        package, name = plugin.split(":")
+        properties = json.loads((schemas / package / f"{name}.json").read_text(encoding="utf-8"))["properties"]
+        for key, value in settings.items():
+            choices = [one["const"] for one in properties[key].get("oneOf", [])]
+            assert value in choices if choices else isinstance(value, bool)

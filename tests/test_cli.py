@@ -218,6 +218,20 @@ def test_progress_is_shown_and_reset(capsys):
     assert progress_file.read() == {}
 
 
+def test_progress_goes_to_another_machine_in_a_file(tmp_path, capsys, monkeypatch):
+    from lmtutor.exercises import progress_file
+
+    progress_file.record("start.count_words", solved=True)
+    file = tmp_path / "mine.json"
+    assert main(["progress", "--export", str(file)]) == 0
+    assert main(["progress", "--export", str(file)]) == 2
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / "other"))
+    for new in (1, 0):  # read twice, it adds nothing
+        assert main(["progress", "--import", str(file)]) == 0
+        assert f"New from {file}: {new} solved." in capsys.readouterr().out
+    assert progress_file.read()["start.count_words"]["tries"] == 1
+
+
 # --- run --------------------------------------------------------------------------------------------------------------
 
 

@@ -1093,6 +1093,51 @@ def test_a_lock_that_is_not_given_back_is_told_and_stops_nothing(monkeypatch, ca
     assert progress_file.read() == {}
 
 
+def test_of_two_machines_progress_is_joined_and_nothing_is_lost(tmp_path, monkeypatch):
+    ours = {"a": {"tries": 3, "solved": None}, "b": {"tries": 1, "solved": "2026-01-05"}}
+    theirs = {"a": {"tries": 1, "solved": "2026-02-01"}, "b": {"tries": 4, "solved": "2026-01-04"}}
+    theirs["c"] = {"tries": 2, "solved": None}
+    progress_file._write(theirs)
+    progress_file.export(tmp_path / "theirs.json")
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path / "ours"))
+    progress_file._write(ours)
+    assert progress_file.merge(tmp_path / "theirs.json") == 1
+    joined = {"a": {"tries": 3, "solved": "2026-02-01"}, "b": {"tries": 4, "solved": "2026-01-04"}, "c": theirs["c"]}
+    assert progress_file.read() == joined
+
+
+FOREIGN = {
+    "{": "holds no progress",
+    "[]": "holds no progress",
+    json.dumps({"ngram.mle": ENTRY}): "holds no progress",
+    json.dumps({"lmtutor progress": 2, "exercises": {}}): "update the course",
+    json.dumps({"lmtutor progress": 1, "exercises": {"ngram.mle": {"tries": "3"}}}): "is damaged",
+    json.dumps({"lmtutor progress": 1}): "is damaged",
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+def test_a_file_that_holds_no_progress_is_refused_in_one_sentence(content, tmp_path):
+    lm.check("ngram.mle", reference("ngram.mle"))
+    before = progress_file.file().read_bytes()
+    file = tmp_path / "other.json"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(lm.CourseError, match=FOREIGN[content]) as error:
+        lm.progress(merge=file)
+    assert str(file) in str(error.value) and progress_file.file().read_bytes() == before
+
+
+def test_an_export_writes_over_nothing_and_says_where_it_cannot_write(tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("a diary", encoding="utf-8")
+    for place, said in ((taken, "exists already"), (tmp_path / "none" / "mine.json", "No such file"), (tmp_path, ".")):
+        with pytest.raises(lm.CourseError, match=said):
+            lm.progress(export=place)
+    with pytest.raises(lm.CourseError, match="cannot be read"):
+        lm.progress(merge=tmp_path / "none.json")
+    assert taken.read_text(encoding="utf-8") == "a diary"
+
+
 def test_the_progress_file_is_plain_json():
     lm.check("ngram.mle", reference("ngram.mle"))
     assert list(json.loads(progress_file.file().read_text(encoding="utf-8"))) == ["ngram.mle"]

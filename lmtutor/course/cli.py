@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("progress", help="show which exercises are solved")
     command.add_argument("--reset", action="store_true", help="forget all progress")
+    command.add_argument("--export", type=Path, metavar="FILE", help="write it to a new file, for another machine")
+    command.add_argument("--import", type=Path, metavar="FILE", dest="merge", help="add what such a file holds")
     command.set_defaults(function=_progress)
     return parser
 
@@ -116,7 +118,7 @@ def _data(options: argparse.Namespace) -> int:
 def _progress(options: argparse.Namespace) -> int:
     from lmtutor import exercises
 
-    print(exercises.progress(reset=options.reset).to_string())
+    print(exercises.progress(reset=options.reset, export=options.export, merge=options.merge).to_string())
     return 0
 
 

@@ -7,6 +7,7 @@ Each module of this folder holds the exercises of one notebook in a dict `EXERCI
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 from lmtutor.exercises import progress_file
 from lmtutor.exercises.examine import Exercise
@@ -73,8 +74,21 @@ def hint(name: str) -> None:
     print(f"{name}: {find(name).hint}")
 
 
-def progress(*, reset: bool = False):
-    """The learner's progress as a table with one row a chapter; `reset=True` forgets all of it first."""
+def progress(*, reset: bool = False, export: str | Path | None = None, merge: str | Path | None = None):
+    """The learner's progress as a table with one row a chapter.
+
+    Args:
+        reset: forget all of it first.
+        export: a new file to which all of it is written, for another machine.
+        merge: such a file, whose progress is added first; what is solved in either is solved.
+
+    Raises:
+        CourseError: a file cannot be read or written; nothing is changed then.
+    """
     if reset:
         progress_file.reset()
+    if merge is not None:
+        print(f"New from {merge}: {progress_file.merge(Path(merge))} solved.")
+    if export is not None:
+        print(f"Written to {export}: {progress_file.export(Path(export))} exercises.")
     return progress_file.table({chapter: all_names(chapter) for chapter in CHAPTERS})

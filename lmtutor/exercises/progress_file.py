@@ -18,6 +18,7 @@ from lmtutor import runtime
 from lmtutor.runtime import CourseError
 
 NAME = "progress.json"
+FORMAT = 1  # of an exported file
 LOCK_SECONDS = 10  # that another kernel may take to write
 
 
@@ -69,6 +70,66 @@ def reset() -> None:
             _write({})
 
     _try(forget)
+
+
+def export(path: Path) -> int:
+    """Write all progress to a file that `merge` reads, here or on another machine; returns how many exercises it holds.
+
+    Raises:
+        CourseError: there is such a file already, or it cannot be written.
+    """
+    entries = read()
+    content = {"lmtutor progress": FORMAT, "exercises": entries}
+    try:
+        with open(path, "x", encoding="utf-8") as new:
+            json.dump(content, new, indent=1, sort_keys=True)
+            new.write("\n")
+    except FileExistsError:
+        raise CourseError(f"{path} exists already, and nothing is written over: choose another name.") from None
+    except OSError as error:
+        raise CourseError(f"Progress cannot be written to {path}: {error.strerror}.") from None
+    return len(entries)
+
+
+def merge(path: Path) -> int:
+    """Add the progress of an exported file: solved in either is solved; returns how many exercises are new as solved.
+
+    Of two days the earlier one stays, and of two numbers of tries the larger, so that a file can be read twice.
+
+    Raises:
+        CourseError: the file is none that `export` wrote, or the result cannot be saved. Nothing is changed then.
+    """
+    others, new = _exported(path), 0
+    try:
+        with _lock():
+            entries = _read()
+            for name, other in others.items():
+                entry = entries.setdefault(name, {"tries": 0, "solved": None})
+                new += bool(other["solved"]) and not entry["solved"]
+                entry["tries"] = max(entry["tries"], other["tries"])
+                entry["solved"] = min(filter(None, (entry["solved"], other["solved"])), default=None)
+            _write(entries)
+    except OSError as error:
+        raise CourseError(f"Progress cannot be saved in {runtime.home() / NAME}: {error}.") from None
+    return new
+
+
+def _exported(path: Path) -> dict[str, dict]:
+    """The entries of an exported file; all of them or an error."""
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or "lmtutor progress" not in content:
+        raise CourseError(f"{path} holds no progress: give a file that `lmtutor progress --export` wrote.")
+    if content["lmtutor progress"] != FORMAT:
+        raise CourseError(f"{path} was written by another version of the course: update the course and try again.")
+    entries = content.get("exercises")
+    if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
+        raise CourseError(f"{path} is damaged: export it anew.")
+    return entries
 
 
 def _try(action: Callable[[], None]) -> None:

@@ -407,7 +407,7 @@ def targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "chapters/SOURCES.md", ".ci/run"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md", "chapters/SOURCES.md", ".ci/run"])
 def test_make_targets_that_are_named_exist(name):
     named = set(re.findall(r"\bmake ([a-z-]+)\b", " ".join(code_of(ROOT / name))))
     assert named <= targets(), f"{name} names {named - targets()}"
@@ -425,7 +425,7 @@ def test_the_readme_shows_the_two_commands():
     assert {"help", "lab", "test", "run", "store", "format", "doctor", "bench", "clean"} <= targets()
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md"])
 def test_files_that_are_linked_exist(name):
     for link in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", (ROOT / name).read_text(encoding="utf-8")):
         assert (ROOT / link).exists(), f"{name} links {link}"

@@ -39,6 +39,7 @@ ROOMS = [
     ["metrics", "decoding", "widgets"],
     ["tasks"],
     ["exercises"],
+    ["classroom"],
     ["course"],
 ]
 

@@ -1,4 +1,4 @@
-"""The command `lmtutor`: doctor, run, data, progress.
+"""The command `lmtutor`: doctor, run, data, progress, lesson.
 
 A mistake of use is told in one sentence on stderr and ends with status 2; a check or a notebook that fails ends with 1.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--export", type=Path, metavar="FILE", help="write it to a new file, for another machine")
     command.add_argument("--import", type=Path, metavar="FILE", dest="merge", help="add what such a file holds")
     command.set_defaults(function=_progress)
+
+    command = commands.add_parser("lesson", help="for teachers: show the plan of a lesson of 90 minutes")
+    command.add_argument("chapter", metavar="CHAPTER", help="a number such as 05")
+    command.add_argument("--markdown", action="store_true", help="as Markdown, to print or to change")
+    command.set_defaults(function=_lesson)
     return parser
 
 
@@ -119,6 +125,15 @@ def _progress(options: argparse.Namespace) -> int:
     from lmtutor import exercises
 
     print(exercises.progress(reset=options.reset, export=options.export, merge=options.merge).to_string())
+    return 0
+
+
+def _lesson(options: argparse.Namespace) -> int:
+    from lmtutor.classroom import lessons
+
+    width = shutil.get_terminal_size().columns
+    page = lessons.markdown(options.chapter) if options.markdown else lessons.plain(options.chapter, width)
+    print(page, end="")
     return 0
 
 

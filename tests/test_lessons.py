@@ -1,0 +1,178 @@
+"""Lesson plans: they fit the notebooks, and are printed for a terminal and as Markdown."""
+
+import json
+import re
+from statistics import median
+
+import pytest
+from notebook_code import CHAPTERS, asked_in, called, notebooks
+
+from lmtutor import exercises
+from lmtutor.classroom import lessons
+from lmtutor.course.cli import main
+from lmtutor.runtime import CourseError
+
+LISTS = ("in_class", "at_home", "left_out")
+plans = pytest.mark.parametrize("chapter", lessons.chapters())
+
+
+def notebooks_of(plan: dict) -> list[str]:
+    """Names of the notebooks that a plan is about, as they are `called`: the chapter, and its bug hunt."""
+    return [plan["notebook"][:2], *([plan["hunt"]["notebook"]] if "hunt" in plan else [])]
+
+
+def headings(notebook: str) -> dict[str, list[str]]:
+    """Each heading of a notebook, and the exercises that are checked below it, before the next one."""
+    found, last = {}, None
+    for kind, source in notebooks()[notebook]:
+        if kind == "code":
+            found.setdefault(last, []).extend(asked_in(source))
+            continue
+        for heading in re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", source, flags=re.DOTALL), re.MULTILINE):
+            assert heading not in found, f"{notebook} has the heading {heading!r} twice"
+            found[heading], last = [], heading
+    return found
+
+
+def all_exercises(notebook: str) -> list[str]:
+    """Those with a check by their names, those without one by their headings."""
+    unchecked = [h for h, checked in headings(notebook).items() if h.startswith("Your turn") and not checked]
+    return [*exercises.all_names(notebook), *unchecked]
+
+
+def texts(part) -> list[str]:
+    """All texts in a part of a plan."""
+    if isinstance(part, str):
+        return [part]
+    parts = part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
+    return [text for piece in parts for text in texts(piece)]
+
+
+@plans
+def test_a_plan_names_its_notebook_as_it_is(chapter):
+    plan = lessons.plan(chapter)
+    assert (
+        called(CHAPTERS / f"{plan['notebook']}.ipynb") == chapter and (CHAPTERS / f"{plan['notebook']}.ipynb").exists()
+    )
+    assert plan["title"] in headings(chapter)
+
+
+@plans
+def test_the_path_takes_ninety_minutes(chapter):
+    steps = lessons.plan(chapter)["path"]
+    assert sum(step["minutes"] for step in steps) == 90
+    assert all(3 <= step["minutes"] <= 25 for step in steps)
+
+
+@plans
+def test_the_path_goes_through_the_notebook_in_its_order(chapter):
+    known = list(headings(chapter))
+    named = [section for step in lessons.plan(chapter)["path"] for section in step["sections"]]
+    assert [section for section in named if section not in known] == []
+    assert named == sorted(named, key=known.index)
+
+
+@plans
+def test_each_exercise_is_for_class_or_for_home_or_left_out_once(chapter):
+    plan = lessons.plan(chapter)
+    named = [name for place in LISTS for name in plan.get(place, {})]
+    assert sorted(named) == sorted(name for notebook in notebooks_of(plan) for name in all_exercises(notebook))
+    assert plan["in_class"] and plan["at_home"]
+
+
+@plans
+def test_exercises_in_class_stand_on_the_path(chapter):
+    plan = lessons.plan(chapter)
+    on_path = {section for step in plan["path"] for section in step["sections"]}
+    checked = {name for section in on_path for name in [section, *headings(chapter)[section]]}
+    own = [name for name in plan["in_class"] if name in all_exercises(chapter)]
+    assert [name for name in own if name not in checked] == []
+
+
+@plans
+def test_exercises_and_cases_that_a_plan_speaks_of_exist(chapter):
+    plan = lessons.plan(chapter)
+    modules = set(exercises.CHAPTERS.values())
+    named = {
+        name for text in texts(plan) for name in re.findall(r"`(\w+\.\w+)`", text) if name.split(".")[0] in modules
+    }
+    assert named <= set(exercises.all_names())
+    if "hunt" in plan:
+        known = headings(plan["hunt"]["notebook"])
+        assert [case for case, _ in plan["hunt"]["cases"] if case not in known] == []
+
+
+@plans
+def test_every_step_shows_something_and_most_say_where_students_get_stuck(chapter):
+    steps = lessons.plan(chapter)["path"]
+    assert all(len(step["show"]) > 60 for step in steps)
+    assert sum("ask" in step for step in steps) >= len(steps) / 2
+    assert sum(len(step.get("stuck", [])) for step in steps) >= 6
+    assert all(len(pair) == 2 for step in steps for pair in step.get("stuck", []))
+
+
+def test_no_plan_is_much_shorter_than_the_others():
+    sizes = {chapter: sum(map(len, texts(lessons.plan(chapter)))) for chapter in lessons.chapters()}
+    assert {chapter: size for chapter, size in sizes.items() if size < 0.6 * median(sizes.values())} == {}
+
+
+@pytest.mark.parametrize("width", [30, 80, 200])
+@plans
+def test_a_plan_fits_the_terminal(chapter, width):
+    lines = lessons.plain(chapter, width).splitlines()
+    allowed = min(max(width, 40), 100)
+    assert [line for line in lines if len(line) > allowed and " " in line.strip("- ")] == []
+    assert not any(line != line.rstrip() for line in lines)
+
+
+@plans
+def test_both_forms_say_everything(chapter):
+    plain = " ".join(re.sub(r"\*\*|^ +- |^[-=]+$", "", lessons.plain(chapter), flags=re.MULTILINE).split())
+    page = " ".join(lessons.markdown(chapter).split())
+    plan = lessons.plan(chapter)
+    for text in texts({key: value for key, value in plan.items() if key not in ("path", "notebook", "hunt")}):
+        assert text in page and text.replace("**", "") in plain
+    for step in plan["path"]:
+        assert step["show"] in page and step["show"] in plain
+
+
+def test_markdown_has_one_title_and_a_heading_for_each_step():
+    page, plan = lessons.markdown("05"), lessons.plan("05")
+    assert page.startswith("# Lesson plan: 05 · Attention\n\n") and page.count("\n# ") == 0
+    assert page.count("\n### ") == len(plan["path"])
+    assert "### 0:00 to 0:12 (12 minutes)" in page
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["05", "5", "05_attention", "chapters/05_attention.ipynb"])
+def test_lesson_prints_the_plan(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    assert main(["lesson", name]) == 0
+    assert capsys.readouterr().out == lessons.plain("05", 70)
+    assert main(["lesson", name, "--markdown"]) == 0
+    assert capsys.readouterr().out == lessons.markdown("05")
+
+
+@pytest.mark.parametrize("name", ["99", "attention", "", "055"])
+def test_an_unknown_chapter_is_told_in_one_sentence(name, capsys):
+    assert main(["lesson", name]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("The chapter") and "is not known" in said and len(said.splitlines()) == 1
+
+
+def test_a_plan_of_an_unknown_chapter_is_a_mistake_of_use():
+    with pytest.raises(CourseError, match="did you mean '05_attention'"):
+        lessons.plan("05_atention")
+
+
+def test_a_chapter_whose_cost_was_not_measured_has_a_plan_too(monkeypatch):
+    monkeypatch.setattr(lessons.results, "read", lambda name: {})
+    assert "has not been measured" in lessons.plain("05")
+
+
+def test_costs_are_those_that_were_measured():
+    measured = json.loads((CHAPTERS.parent / "benchmarks" / "results" / "costs.json").read_text(encoding="utf-8"))
+    cost = measured["05_attention"]["quick"]
+    assert f"{cost['peak_memory_mb'] / 1000:.1f} GB" in lessons.plain("05", 100)

@@ -1,4 +1,4 @@
-"""Lesson plans: a path of 90 minutes through each chapter, from `lessons.toml`, as text for a terminal or as Markdown."""
+"""Lesson plans: a path of 90 minutes through each chapter, from `lessons.toml`, as plain text or as Markdown."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a teacher uses: lesson plans."""
+"""What a teacher uses: lesson plans, hand-outs, marks."""

@@ -778,7 +778,8 @@ def token_rows(rows: Mapping[str, Sequence[str]], marked: Mapping[str, str], ax:
                 continue
             colour = marked.get(token, marked.get("", "white") if asked[x] else "white")
             ax.add_patch(plt.Rectangle((x + 0.03, -y - 0.36), 0.94, 0.72, fc=colour, ec="0.55", linewidth=0.8))
-            ax.text(x + 0.5, -y, token, ha="center", va="center", fontsize=7.5)
+            fits = 1180 / (count + 2.15) / max(len(token), 1)  # points, so that a long token stays in its box
+            ax.text(x + 0.5, -y, token, ha="center", va="center", fontsize=min(7.5, fits))
     ax.set(xlim=(-2.1, count + 0.05), ylim=(-len(rows) + 0.5, 0.5))
     plain(ax)
     return ax

@@ -61,7 +61,7 @@ def _remark_parameters(arguments, expected, got):
         4 * d: "The two segments *and* the norm of the embeddings are missing.",
         length * d: "The vectors of the positions are missing.",
         d: "The pooler's bias is missing, or half of the norm: it has a gain and a bias.",
-        -2 * d: "Behind the last layer stands no norm more: BERT's layers end with one of their own.",
+        -2 * d: "No further norm comes after the last layer: each of BERT's layers ends with one of its own.",
         -4 * d * layers: "The two norms of a layer are in its 12 d² + 13 d already.",
         -size * d: "The matrix of the embeddings counts once.",
         (layers - 1) * (12 * d**2 + 13 * d): "There is more than one layer.",
@@ -106,7 +106,7 @@ def _question(tokens, place):
 def _remark_fair_accuracy(arguments, expected, got):
     guess, tokens, mask = arguments
     if same(sum(guess(tokens, i) == t for i, t in enumerate(tokens)) / len(tokens), got, 1e-9):
-        return "The token is still to be read: put the mask in its place first."
+        return "The token can still be read: put the mask in its place first."
     if mask != "[MASK]":
         return "The mask of this model is another one: use the argument."
     every = [mask] * len(tokens)
@@ -243,7 +243,7 @@ def _ln(*rows):
 
 EXERCISES = {
     "hidden_loss": Exercise(
-        "Go through rows and labels together; leave out what has no label; take minus the mean of row[label].",
+        "zip gives each row together with its label. Which number of the row does the loss want? Over how many is the mean?",
         compare(
             hidden_loss,
             [
@@ -291,7 +291,7 @@ EXERCISES = {
         ),
     ),
     "most_selective": Exercise(
-        "Subtract layer by layer, then find the place of the largest difference.",
+        "First write the selectivity of each layer into a list. A list can tell at which place a value first occurs.",
         compare(
             most_selective,
             [
@@ -328,7 +328,8 @@ EXERCISES = {
         ),
     ),
     "mean_pool": Exercise(
-        "Multiply by attention_mask[:, :, None], sum over the time, and divide by the number of real tokens.",
+        "Set the vectors at the padding to 0: attention_mask[:, :, None] has the right shape for that. By what must the "
+        "sum be divided?",
         compare(
             mean_pool,
             [

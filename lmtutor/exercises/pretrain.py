@@ -243,7 +243,7 @@ def _ln(*rows):
 
 EXERCISES = {
     "hidden_loss": Exercise(
-        "zip gives each row together with its label. Which number of the row does the loss want? Over how many is the mean?",
+        "zip gives each row with its label. Which number of the row does the loss want? Over how many is the mean?",
         compare(
             hidden_loss,
             [
@@ -328,8 +328,8 @@ EXERCISES = {
         ),
     ),
     "mean_pool": Exercise(
-        "Set the vectors at the padding to 0: attention_mask[:, :, None] has the right shape for that. By what must the "
-        "sum be divided?",
+        "Set the vectors at the padding to 0: attention_mask[:, :, None] has the right shape for that. What is the sum "
+        "divided by?",
         compare(
             mean_pool,
             [

@@ -34,7 +34,7 @@ def plan(chapter: str) -> dict:
     """
     name = Path(str(chapter)).name.removesuffix(".ipynb")
     known = {alias: number for number, found in _plans().items() for alias in (number, *_notebooks(found))}
-    return _plans()[known[choose(name.zfill(2), [*known], "The chapter")]]
+    return _plans()[known[choose(f"{name:0>2}" if name.isdigit() else name, [*known], "The chapter")]]
 
 
 def markdown(chapter: str) -> str:

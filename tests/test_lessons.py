@@ -118,6 +118,7 @@ def test_every_step_shows_something_and_most_say_where_students_get_stuck(chapte
     steps = lessons.plan(chapter)["path"]
     assert all(len(step["show"]) > 60 for step in steps)
     assert sum("ask" in step for step in steps) >= len(steps) / 2
+    assert all("answer" in step or "(" in step["ask"] for step in steps if "ask" in step)
     assert sum(len(step.get("stuck", [])) for step in steps) >= 6
     assert all(len(pair) == 2 for step in steps for pair in step.get("stuck", []))
 
@@ -179,7 +180,8 @@ def test_both_forms_say_everything(chapter):
     for text in texts({key: value for key, value in plan.items() if key not in ("path", "notebook", "hunt")}):
         assert text in page and text.replace("**", "") in plain
     for step in plan["path"]:
-        assert step["show"] in page and step["show"] in plain
+        for part in (step["show"], step.get("ask", ""), step.get("answer", ""), *sum(step.get("stuck", []), [])):
+            assert part in page and part in plain
 
 
 def test_markdown_has_one_title_and_a_heading_for_each_step():

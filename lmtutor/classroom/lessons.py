@@ -121,6 +121,10 @@ def _blocks(found: Mapping) -> Iterable[Block]:
     yield "heading", "The path: 90 minutes"
     clock = 0
     for step in found["path"]:
+        yield "item", f"{_time(clock)} {step['sections'][0]} ({step['minutes']} minutes)"
+        clock += step["minutes"]
+    clock = 0
+    for step in found["path"]:
         yield from _step(step, clock)
         clock += step["minutes"]
     for place, title in PLACES.items():
@@ -139,7 +143,8 @@ def _step(step: Mapping, clock: int) -> Iterable[Block]:
     yield "part", f"{_time(clock)} to {_time(clock + step['minutes'])} ({minutes}): {' / '.join(step['sections'])}"
     yield "text", step["show"]
     if "ask" in step:
-        yield "text", f"**Ask first:** {step['ask']}"
+        answer = f" **Answer:** {step['answer']}" if "answer" in step else ""
+        yield "text", f"**Ask first:** {step['ask']}{answer}"
     yield from (("item", f"**Stuck:** {where} **Say:** {say}") for where, say in step.get("stuck", []))
 
 

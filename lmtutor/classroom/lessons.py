@@ -143,8 +143,7 @@ def _step(step: Mapping, clock: int) -> Iterable[Block]:
     yield "part", f"{_time(clock)} to {_time(clock + step['minutes'])} ({minutes}): {' / '.join(step['sections'])}"
     yield "text", step["show"]
     if "ask" in step:
-        answer = f" **Answer:** {step['answer']}" if "answer" in step else ""
-        yield "text", f"**Ask first:** {step['ask']}{answer}"
+        yield "text", f"**Ask first:** {step['ask']} **Answer:** {step['answer']}"
     yield from (("item", f"**Stuck:** {where} **Say:** {say}") for where, say in step.get("stuck", []))
 
 

@@ -580,7 +580,7 @@ def slow_and_fast_memory(ax: Axes | None = None) -> Axes:
     return ax
 
 
-def low_rank(rank: int = 2, ax: Axes | None = None) -> Axes:
+def low_rank(rank: int | str = "$r$", ax: Axes | None = None) -> Axes:
     """LoRA on one linear map: left the two ways of a vector and their sum, right the matrices with their shapes."""
     ax = new_axes(ax, figsize=(8.9, 3.9))
     ax.set(xlim=(-0.4, 19.2), ylim=(-1.1, 8.2), aspect="equal")
@@ -649,7 +649,7 @@ def adapted_layer(ax: Axes | None = None) -> Axes:
         if place:
             ax.plot([x, place[0]], [y, place[1]], color=colour, linewidth=1.2, linestyle=":", zorder=0)
         look = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": colour}
-        ax.text(x, y, said, ha="center", va="center", fontsize=8.5, color=colour, bbox=look)
+        ax.text(x, y, said, ha="center", va="center", fontsize=8.5, bbox=look)
 
     ax.plot([-2.2, 0.4], [1.5, 1.5], color=grey, linewidth=1.2)
     ax.text(-2.2, 1.75, "vectors", fontsize=8.5, va="bottom")
@@ -683,7 +683,7 @@ def adapted_layer(ax: Axes | None = None) -> Axes:
     mark(12.4, -2.2, "IA³", green, (12.4, 1.4))
     mark(5.2, 4.6, "prefix: keys and values\nin front of the text's", pink, (4.6, 2.5))
     mark(-1.2, 3.6, "prompt: vectors\nin front", yellow, (-1.2, 1.6))
-    mark(7.9, -2.9, "BitFit: what is added to the bias of every map and norm", grey)
+    mark(7.9, -2.9, "BitFit: the bias of every map and norm", grey)
     return ax
 
 
@@ -778,8 +778,7 @@ def token_rows(rows: Mapping[str, Sequence[str]], marked: Mapping[str, str], ax:
                 continue
             colour = marked.get(token, marked.get("", "white") if asked[x] else "white")
             ax.add_patch(plt.Rectangle((x + 0.03, -y - 0.36), 0.94, 0.72, fc=colour, ec="0.55", linewidth=0.8))
-            fits = 1180 / (count + 2.15) / max(len(token), 1)  # points, so that a long token stays in its box
-            ax.text(x + 0.5, -y, token, ha="center", va="center", fontsize=min(7.5, fits))
+            ax.text(x + 0.5, -y, token, ha="center", va="center", fontsize=7.5)
     ax.set(xlim=(-2.1, count + 0.05), ylim=(-len(rows) + 0.5, 0.5))
     plain(ax)
     return ax

@@ -28,7 +28,7 @@ export GOMP_SPINCOUNT ?= 1000
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test test-lowest test-kernels test-device canary run store format doctor proof mutants bench scoreboard gpu clean
+.PHONY: help venv lab test test-lowest test-kernels test-device test-nbgrader canary run store format doctor proof mutants bench scoreboard gpu clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -90,6 +90,11 @@ test-kernels: $(VENV)/test.stamp ## the notebooks as other processors and other 
 test-device: $(VENV)/test.stamp ## all chapters on a device that pretends to be Apple's GPU [CH=01]
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) on a pretended device; copies and run.log go to runs/device/ ..."
 	@HF_HUB_OFFLINE=1 $(PY) tests/pretended_device.py $(CH)
+
+test-nbgrader: $(VENV)/test.stamp ## hand out two chapters, hand in, and have nbgrader itself mark them
+	@echo "Installing nbgrader if need be; then two chapters are handed out, handed in and marked, in a few minutes ..."
+	@$(INSTALL) --quiet "nbgrader>=0.9"
+	@HF_HUB_OFFLINE=1 $(PY) -m pytest tests/test_nbgrader.py
 
 run: $(VENV)/lab.stamp ## execute the chapters headless into runs/ [CH=01, or CH=03_bug_hunt alone] [PROFILE=full]
 	@echo "Executing $(if $(CH),chapter $(CH),all chapters) headless (profile $(PROFILE)); copies and run.log go to runs/ ..."

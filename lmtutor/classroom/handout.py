@@ -25,6 +25,9 @@ ANSWER, CHECK = "answer", "check"  # the parts of an exercise
 POINTS = 1  # for an exercise of the main line; an optional one gives none
 
 _CALL = re.compile(r"""^lm\.check\(\s*["']([\w.]+)["']\s*,\s*(\w+)\s*,?\s*\).*$""", re.MULTILINE)
+# What is folded and no choice of a quiz ("a) ...") answers a question.
+_FOLDED = re.compile(r"[ \t]*<details>\s*<summary>(?![a-z]\) ).*?</summary>.*?</details>[ \t]*\n?", re.DOTALL)
+_POINTER = re.compile(r" ?Only then open the solution\.")  # to what is no longer there then
 _COSTS = re.compile(r"<!-- costs -->.*?<!-- /costs -->", re.DOTALL)
 
 
@@ -72,6 +75,17 @@ def calls(cell: NotebookNode) -> list[tuple[str, str]]:
 def without_calls(source: str) -> str:
     """The code of a cell without its calls of `lm.check`."""
     return _CALL.sub("", source).rstrip()
+
+
+def without_folded(text: str) -> str:
+    """A markdown cell without its folded solutions and answers to open questions; the choices of a quiz stay."""
+    return _POINTER.sub("", _FOLDED.sub("", text)).strip()
+
+
+def texts(chapter: NotebookNode) -> set[str]:
+    """The markdown that a class may get of a chapter, but for its opening cell: all other is the learner's."""
+    sources = [cell.source for cell in chapter.cells if cell.cell_type == "markdown"]
+    return {*sources, *map(without_folded, sources)}
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------

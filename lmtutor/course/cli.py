@@ -1,4 +1,4 @@
-"""The command `lmtutor`: doctor, run, data, progress, lesson.
+"""The command `lmtutor`: doctor, run, data, progress, lesson, release.
 
 A mistake of use is told in one sentence on stderr and ends with status 2; a check or a notebook that fails ends with 1.
 """
@@ -82,6 +82,24 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("chapter", metavar="CHAPTER", help="a number such as 05")
     command.add_argument("--markdown", action="store_true", help="as Markdown, to print or to change")
     command.set_defaults(function=_lesson)
+
+    command = commands.add_parser("release", help="for teachers: write the notebooks that a class gets")
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder")
+    command.add_argument("--chapters", metavar="01-04", help="numbers or names, with commas between; default: all")
+    solutions = command.add_mutually_exclusive_group()
+    solutions.add_argument(
+        "--without-solutions",
+        action="store_true",
+        help="leave out solutions, and answers to open questions; default: folded",
+    )
+    solutions.add_argument(
+        "--nbgrader",
+        action="store_true",
+        help="solutions and hidden tests stand where nbgrader takes them out",
+    )
+    command.add_argument("--without-hints", action="store_true", help="let lm.hint refuse in these notebooks")
+    command.add_argument("--outputs", action="store_true", help="keep the stored outputs; default: they are cleared")
+    command.set_defaults(function=_release)
     return parser
 
 
@@ -134,6 +152,17 @@ def _lesson(options: argparse.Namespace) -> int:
     width = shutil.get_terminal_size().columns
     page = lessons.markdown(options.chapter) if options.markdown else lessons.plain(options.chapter, width)
     print(page, end="")
+    return 0
+
+
+def _release(options: argparse.Namespace) -> int:
+    from lmtutor.classroom import release
+    from lmtutor.course import execute
+
+    wanted = [] if options.chapters is None else release.chapter_numbers(options.chapters)
+    solutions = "none" if options.without_solutions else "answered" if options.nbgrader else "folded"
+    kept = {"solutions": solutions, "hints": not options.without_hints, "outputs": options.outputs}
+    print(*release.release(execute.find(wanted), options.folder, **kept), sep="\n")
     return 0
 
 

@@ -6,6 +6,9 @@ Each module of this folder holds the exercises of one notebook in a dict `EXERCI
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -56,11 +59,15 @@ def all_names(chapter: str | None = None) -> list[str]:
 def check(name: str, answer) -> None:
     """Examine an answer, print what was found, and record a right one in the learner's progress.
 
-    An answer that still is, or returns, `...` counts as "not tried yet"; it never raises.
+    An answer that still is, or returns, `...` counts as "not tried yet"; it never raises. Only while nbgrader executes
+    the notebook it is `require`: a cell that raises nothing is right for nbgrader.
     """
+    if os.environ.get("NBGRADER_EXECUTION"):  # "autograde" or "validate"
+        return require(name, answer)
     complaint = find(name).examine(answer)
     if complaint is Ellipsis:
-        print(f"{name}: not tried yet. Put your code in place of the `...`; lm.hint({name!r}) helps.")
+        helps = f"; lm.hint({name!r}) helps" if _gives_hints else ""
+        print(f"{name}: not tried yet. Put your code in place of the `...`{helps}.")
     elif complaint:
         print(f"{name}: not yet. {complaint}")
         progress_file.record(name, solved=False)
@@ -69,9 +76,43 @@ def check(name: str, answer) -> None:
         progress_file.record(name, solved=True)
 
 
+class NotRight(AssertionError):
+    """What `require` raises. A notebook shows its sentence alone, without the package's call stack."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"AssertionError: {self}"]
+
+
+def require(name: str, answer) -> None:
+    """Examine an answer as `check` does, and record nothing: for cells that nbgrader marks.
+
+    What goes to stderr meanwhile, a warning say, goes to stdout: nbgrader gives no points for a cell that writes there.
+
+    Raises:
+        NotRight: the answer is not right, not tried yet, or a function of this package.
+    """
+    if str(getattr(answer, "__module__", "")).split(".")[0] == "lmtutor":
+        raise NotRight(f"{name}: this is a function of lmtutor's own, and not an answer.")
+    with contextlib.redirect_stderr(sys.stdout):
+        complaint = find(name).examine(answer)
+    if complaint:  # a sentence, or ...
+        raise NotRight(f"{name}: not tried yet." if complaint is Ellipsis else f"{name}: not yet. {complaint}")
+    print(f"{name}: right!")
+
+
+_gives_hints = True
+
+
 def hint(name: str) -> None:
     """Print the exercise's hint."""
-    print(f"{name}: {find(name).hint}")
+    told = find(name).hint if _gives_hints else "no hints are given in this notebook. Ask your teacher."
+    print(f"{name}: {told}")
+
+
+def without_hints() -> None:
+    """From now on `hint` tells none: for notebooks that were handed out so, as many a hint is half the answer."""
+    global _gives_hints
+    _gives_hints = False
 
 
 def progress(*, reset: bool = False, export: str | Path | None = None, merge: str | Path | None = None):

@@ -66,6 +66,8 @@ def compare(
                 given = copy.deepcopy(arguments)
                 look = partial(_look, answer, given, expected, tolerance)  # all that runs the learner's code
                 verdict, error = guard.run(look, allowed)
+                if type(error) is NotImplementedError and not error.args:  # the stub that nbgrader leaves
+                    return Ellipsis
                 if isinstance(verdict, _Differs):
                     said = f"For {_call(reference, arguments)} {verdict.said}"
                     return f"{said} {_said(remark, arguments, expected, verdict.got)}".strip()

@@ -435,7 +435,8 @@ def test_counts_of_neighbours_guess_what_stood_there_and_fall_back():
     assert nb.guess(best, list("a?c"), 1, "both") == "b"
     assert nb.guess(best, list("b?"), 1, "left") == "c"  # twice "c", once "d"
     assert nb.guess(best, list("b?a"), 1, "both") == "c"
-    assert nb.guess(best, list("b?z"), 1, "both") == "c"  # never seen together: the left one decides
+    assert nb.guess(best, list("c?d"), 1, "both") == "b"  # never seen together: the right one decides, not the left
+    assert nb.guess(best, list("b?z"), 1, "both") == "c"  # the right one is new, too: the left one decides
     assert nb.guess(best, list("z?z"), 1, "both") == "a"  # neither was seen: the most frequent, the first of equals
     assert nb.seen_from(list("ab"), 0, "both") == ("", "b")
 

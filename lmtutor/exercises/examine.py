@@ -28,6 +28,17 @@ _short.maxlist = _short.maxtuple = _short.maxdict = 8
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What `compare` was given; its examinations carry it as `compares`, so that others can add cases of their own."""
+
+    reference: Callable
+    cases: Sequence[tuple]
+    tolerance: float
+    remark: Callable | None
+    failure: Callable | None
+
+
+@dataclass(frozen=True)
 class Exercise:
     """A hint, and the function that examines an answer."""
 
@@ -78,6 +89,7 @@ def compare(
                     return verdict
         return None
 
+    examine.compares = Comparison(reference, cases, tolerance, remark, failure)
     return examine
 
 

@@ -1,0 +1,360 @@
+"""The marker's side of the wall: start a sandbox, load an answer into it, and call it from outside.
+
+What a student's process prints, writes or says is never believed: of an answer only the values come back that it gives
+for the arguments it was sent, as plain data (`lmtutor.classroom.plain`); whether they are right is decided here.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import pickle
+import select
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from lmtutor.classroom import plain, walls, warden
+from lmtutor.exercises import guard
+from lmtutor.runtime import CourseError
+
+START_SECONDS = 180.0  # until a sandbox must be ready, on a machine that does much else
+DISK = 64  # megabytes that a student's code may write
+PROCESSES = 96  # that the user of a sandbox may have
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+
+# Reads the program from its input, as nothing of it lies where a student's code could read it.
+BOOT = """
+import pickle, struct, sys, types
+size = struct.unpack(">I", sys.stdin.buffer.raw.read(4))[0]
+data = b""
+while len(data) < size:
+    data += sys.stdin.buffer.raw.read(size - len(data))
+sources, settings = pickle.loads(data)
+modules = {}
+for name, source in sources.items():
+    modules[name] = types.ModuleType(name)
+    sys.modules[name] = modules[name]
+    exec(compile(source, name, "exec"), vars(modules[name]))
+modules["warden"].main(settings, modules["walls"], modules["plain"])
+"""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one answer may take."""
+
+    seconds: float = 10.0  # of processor time, for loading it and for each call
+    megabytes: int = 2000  # of memory, beyond that of Python with PyTorch
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How hand-ins are kept apart from the machine: what starts the sandbox, and what that means in a sentence."""
+
+    mode: str  # "bubblewrap", "namespaces" or "process"
+    says: str
+    safe: bool  # whether files and network are out of reach
+
+
+class Failed(CourseError):
+    """The sandbox could not be started."""
+
+
+class Sandbox:
+    """One sandbox, for the answers of one hand-in. Use it as a context manager.
+
+    Args:
+        mode: "bubblewrap", "namespaces" or "process"; see `kind`.
+        limits: what each answer may take.
+    """
+
+    def __init__(self, mode: str, limits: Limits = Limits()):  # noqa: B008  (it cannot be changed)
+        self.mode, self.limits = mode, limits
+        self.process: subprocess.Popen | None = None
+        self.protects: dict = {}
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, if it does not run.
+
+        Raises:
+            Failed: the machine does not allow it.
+        """
+        if self.process and self.process.poll() is None:
+            return
+        self.stop()
+        self.folder = tempfile.mkdtemp(prefix="lmtutor-mark-")
+        settings = self._settings()
+        os.chmod(self.folder, 0o777 if self.mode == "process" and settings["user"] else 0o700)
+        sources = {
+            module.__name__.rpartition(".")[2]: Path(module.__file__).read_text(encoding="utf-8")
+            for module in (walls, plain, warden)
+        }
+        body = pickle.dumps((sources, settings))
+        self.process = subprocess.Popen(
+            [*self._outer(settings), sys.executable, "-P", "-s", "-c", BOOT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(settings["folder"]),
+            cwd="/",
+            start_new_session=True,
+            bufsize=0,
+        )
+        try:
+            self.process.stdin.write(len(body).to_bytes(4, "big") + body)
+            said = self._hear(START_SECONDS)[1]
+        except (OSError, EOFError):
+            said = b'{"state": "failed", "reason": "it ended at once"}'
+        self.protects = json.loads(said)
+        if self.protects["state"] != "ready":
+            self.stop()
+            raise Failed(f"The sandbox could not be started ({self.mode}): {self.protects['reason']}.")
+
+    def stop(self) -> None:
+        """End it and all that runs in it."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout):
+                stream.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.process = None
+
+    def _settings(self) -> dict:
+        package = str(Path(import_module("lmtutor").__file__).resolve().parent)
+        libraries = _libraries()
+        private = self.mode != "process"
+        readable = [*SYSTEM, *DEVICES, *libraries, package, *_data(package)]
+        return {
+            "mode": self.mode,
+            "root": self.folder,
+            "readable": readable,
+            "writable": [] if private else [self.folder, *DEVICES],
+            "hidden": [f"{package}/exercises", f"{package}/classroom"],
+            "path": [*_standard_library(), *(p for p in libraries if "-packages" in p), os.path.dirname(package)],
+            "folder": "/tmp" if private else self.folder,
+            "disk": DISK,
+            "seconds": int(12 * self.limits.seconds),
+            "megabytes": self.limits.megabytes,
+            "processes": PROCESSES,
+            "user": 61_000 + os.getpid() % 4000 if os.geteuid() == 0 and self.mode != "bubblewrap" else None,
+        }
+
+    def _outer(self, settings: dict) -> list[str]:
+        if self.mode != "bubblewrap":
+            return []
+        command = [shutil.which("bwrap"), "--unshare-all", "--die-with-parent", "--as-pid-1", "--new-session"]
+        for path in settings["readable"]:
+            if os.path.islink(path):
+                command += ["--symlink", os.readlink(path), path]
+            elif path not in DEVICES:
+                command += ["--ro-bind-try", path, path]
+        for path in settings["hidden"]:
+            command += ["--tmpfs", path, "--remount-ro", path] if os.path.isdir(path) else []
+        size = ["--size", str(DISK * 2**20)] if _bubblewrap_sizes() else []
+        return [*command, "--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/tmp", "--chdir", "/tmp", "--"]
+
+    def _hear(self, seconds: float) -> tuple[bytes, bytes]:
+        handle, end = self.process.stdout.fileno(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            if select.select([handle], [], [], 0.1)[0]:
+                return warden.read(handle)
+        raise EOFError
+
+    def _order(self, what: dict) -> dict | object:
+        """Send an order to the warden; what it says or, read as plain data, what the worker replies."""
+        most = warden.WALL * (2 + what["seconds"])
+        try:
+            warden.write(self.process.stdin.fileno(), b"o", pickle.dumps(what))
+            kind, body = self._hear(most)
+        except (OSError, EOFError):
+            self.stop()
+            return {"state": "stopped", "reason": "ended the sandbox in which it ran"}
+        if kind == b"s":
+            return json.loads(body)
+        return _reply(body)
+
+    def load(self, code: list[tuple[str, bool]], expression: str) -> dict:
+        """Load an answer into a fresh worker.
+
+        Args:
+            code: pieces of code, each with whether the answer fails if it fails.
+            expression: what is the answer, after that code; mostly a function's name.
+
+        Returns:
+            {"state": "callable" | "untouched" | "value" | "raised" | "stopped", ...}
+        """
+        self.start()
+        order = {"do": "load", "code": code, "expression": expression, "seconds": self.limits.seconds}
+        said = self._order(order)
+        states = ("callable", "untouched", "value", "raised", "stopped")
+        if isinstance(said, dict) and said.get("state") in states:
+            return said
+        return {"state": "stopped", "reason": "wrote something of its own to the marker"}
+
+    def call(self, *arguments):
+        """What the loaded answer gives for the arguments.
+
+        Raises:
+            guard.Stopped: it was stopped, or ended itself.
+            BaseException: what the answer raised, under that name and with that text, but of a class made here.
+        """
+        said = self._order({"do": "call", "arguments": _pickled(arguments), "seconds": self.limits.seconds})
+        if isinstance(said, dict) and said.get("state") == "stopped":
+            raise guard.Stopped(str(said["reason"]))
+        if isinstance(said, dict) and said.get("state") == "raised":
+            raise _error(said)
+        if isinstance(said, _Value):
+            return said.value
+        raise guard.Stopped("wrote something of its own to the marker")
+
+
+class _Value:
+    def __init__(self, value):
+        self.value = value
+
+
+def _reply(body: bytes) -> dict | _Value | None:
+    """What a worker wrote: a state, a value, or None if it is neither."""
+    try:
+        if body[:1] == b"{":
+            said = json.loads(body)
+            fine = set(said) <= {"state", "type", "error", "base", "text"}
+            return said if fine and all(isinstance(v, str) and len(v) <= 1000 for v in said.values()) else None
+        return _Value(plain.decode(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _error(said: dict) -> BaseException:
+    base = getattr(builtins, said.get("base", ""), Exception)
+    if not (isinstance(base, type) and issubclass(base, BaseException)):
+        base = Exception
+    name, text = "".join(filter(str.isprintable, said.get("error", "")))[:80] or "Exception", said.get("text", "")
+    kind = type(name, (base,), {"__str__": lambda self: text})
+    return kind.__new__(kind)
+
+
+def _pickled(arguments: tuple) -> bytes:
+    """Arguments for the sandbox, which has no exercises: what is defined in their modules goes with its code."""
+    import cloudpickle
+
+    for room in ("lmtutor.exercises", "lmtutor.classroom"):
+        cloudpickle.register_pickle_by_value(import_module(room))
+    return cloudpickle.dumps(arguments)
+
+
+def _standard_library() -> list[str]:
+    folders = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    return list(dict.fromkeys([*folders, f"{folders[0]}/lib-dynload"]))
+
+
+def _libraries() -> list[str]:
+    """Folders of Python and of the packages beside it."""
+    found = [sys.base_prefix, sys.prefix, *_standard_library(), *site.getsitepackages()]
+    found += [path for path in sys.path if path.endswith("-packages")]
+    return list(dict.fromkeys(path for path in found if os.path.isdir(path) and path != "/usr"))
+
+
+def _data(package: str) -> list[str]:
+    """The course's texts and stored results, in a checkout beside the package."""
+    root = os.path.dirname(package)
+    return [path for path in (f"{root}/data", f"{root}/benchmarks/results") if os.path.isdir(path)]
+
+
+def _environment(folder: str) -> dict[str, str]:
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": folder,
+        "TMPDIR": folder,
+        "LMTUTOR_HOME": folder,
+        "USER": "student",
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "passive",
+        "HF_HUB_OFFLINE": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "LMTUTOR_DEVICE": "cpu",
+        "LMTUTOR_PROFILE": "quick",
+        "MPLBACKEND": "agg",
+    }
+
+
+@cache
+def _bubblewrap_sizes() -> bool:
+    told = subprocess.run([shutil.which("bwrap"), "--help"], capture_output=True, text=True, check=False)
+    return "--size" in told.stdout + told.stderr
+
+
+KINDS = (
+    Kind("bubblewrap", "a bubblewrap container: no network, no files but Python's and the course's, own processes", True),
+    Kind("namespaces", "namespaces of the kernel: no network, no files but Python's and the course's, own processes", True),
+    Kind("process", "a process with Landlock and seccomp: no network; reads Python and the course, writes one folder", True),
+    Kind("process", "a process with limits on time and memory alone: files and network are NOT out of reach", False),
+)  # fmt: skip
+
+
+@cache
+def kind() -> Kind:
+    """The safest kind of sandbox that works here, tried out.
+
+    Raises:
+        CourseError: none does, as on Windows.
+    """
+    if not hasattr(os, "fork"):
+        raise CourseError("Marking needs Linux or macOS: on Windows run it in WSL.")
+    for mode in ("bubblewrap", "namespaces", "process"):
+        if mode == "bubblewrap" and not shutil.which("bwrap"):
+            continue
+        if mode == "namespaces" and sys.platform != "linux":
+            continue
+        try:
+            with Sandbox(mode) as sandbox:
+                sandbox.start()
+                found = sandbox.load([("import socket, os", True), (_TRIAL, True)], "trial")
+                shut = sandbox.call(str(Path.home()), tempfile.gettempdir()) if found["state"] == "callable" else None
+        except (Failed, guard.Stopped):
+            continue
+        if shut is None or (mode != "process" and shut != [True, True]):
+            continue
+        return next(k for k in KINDS if k.mode == mode and k.safe == (shut == [True, True]))
+    raise CourseError("No sandbox could be started here: is there memory, and may this user start processes?")
+
+
+_TRIAL = '''
+def trial(home, folder):
+    """Whether the network and the files of the user are out of reach."""
+    try:
+        socket.create_connection(("127.0.0.1", 9), timeout=1)
+        network = False
+    except OSError as error:
+        network = not isinstance(error, ConnectionRefusedError)
+    try:
+        open(os.path.join(home, ".lmtutor-trial"), "w").close()
+        os.unlink(os.path.join(home, ".lmtutor-trial"))
+        files = False
+    except OSError:
+        files = True
+    return [network, files]
+'''

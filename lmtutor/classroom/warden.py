@@ -1,0 +1,397 @@
+"""The program within the sandbox: it runs a student's code, one answer at a time, and tells what came of it.
+
+The marker sends the texts of this module, of `walls` and of `plain` to a fresh Python, which executes them: the sandbox
+sees nothing else of `lmtutor.classroom`. The warden itself runs no line of a student. For each answer it forks a worker,
+which gives up what it does not need and only then runs the student's code; the warden watches time, memory and
+processes, and ends the worker with all that it has started.
+
+To the marker: frames of a kind and a body. Kind "s" is JSON that the warden says; kind "r" is what the worker
+wrote, unread, which the marker must not trust.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import pickle
+import select
+import signal
+import struct
+import sys
+import time
+import types
+
+CHECK_SECONDS = 0.03  # between two looks at the worker
+IDLE_SECONDS = 5.0  # that all processes of an answer may wait for something, without computing
+WALL = 20.0  # times its processor time, and as many seconds more, that an answer may take on a busy machine
+PROCESSES = 64  # that an answer may have at once
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+LARGEST = 20_000_000  # bytes of a frame
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+def write(handle: int, kind: bytes, body: bytes) -> None:
+    """Write one frame: length, kind, body."""
+    data = struct.pack(">IB", len(body), kind[0]) + body
+    while data:
+        data = data[os.write(handle, data) :]
+
+
+def _exactly(handle: int, size: int) -> bytes:
+    parts = []
+    while size:
+        part = os.read(handle, min(size, 1 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def read(handle: int) -> tuple[bytes, bytes]:
+    """The kind and the body of the next frame.
+
+    Raises:
+        EOFError: there is none, or it is larger than a frame may be.
+    """
+    size, kind = struct.unpack(">IB", _exactly(handle, 5))
+    if size > LARGEST:
+        raise EOFError
+    return bytes([kind]), _exactly(handle, size)
+
+
+# --- the warden -------------------------------------------------------------------------------------------------------
+
+
+class Warden:
+    """Starts workers, passes questions and answers on, and stops what goes too far."""
+
+    def __init__(self, settings: dict, marker_in: int, marker_out: int, walls, plain):
+        self.settings, self.marker_in, self.marker_out = settings, marker_in, marker_out
+        self.walls, self.plain = walls, plain
+        self.worker = self.asking = self.hearing = None
+        self.spent = 0.0  # seconds of processor time of the present worker
+
+    def serve(self) -> None:
+        """Do what the marker says until it says no more."""
+        try:
+            while True:
+                _, body = read(self.marker_in)
+                self.obey(pickle.loads(body))  # from the marker, which is trusted
+        except EOFError:
+            self.end()
+
+    def obey(self, order: dict) -> None:
+        """Load an answer or call it, and tell what came of it."""
+        if order["do"] == "load":
+            self.end()
+            self.start(order)
+            self.relay(order["seconds"])
+        elif self.worker:
+            try:
+                write(self.asking, b"c", order["arguments"])
+            except OSError:  # it has ended
+                pass
+            self.relay(order["seconds"])
+        else:
+            self.say({"state": "stopped", "reason": "had ended before"})
+
+    def say(self, what: dict) -> None:
+        """Tell the marker something of the warden's own."""
+        write(self.marker_out, b"s", json.dumps(what).encode())
+
+    def start(self, order: dict) -> None:
+        """Fork a worker."""
+        questions_in, self.asking = os.pipe()
+        self.hearing, replies_out = os.pipe()
+        self.worker = os.fork()
+        if not self.worker:
+            try:
+                for handle in (self.asking, self.hearing, self.marker_in, self.marker_out):
+                    os.close(handle)
+                _work(order, self.settings, questions_in, replies_out, self.walls, self.plain)
+            finally:
+                os._exit(0)
+        os.close(questions_in)
+        os.close(replies_out)
+        self.spent, self.base, self.heard = 0.0, _memory_of(self.worker), bytearray()
+
+    def relay(self, seconds: float) -> None:
+        """Pass the worker's reply on, or say why there is none. `seconds`: of processor time."""
+        begun, spent = time.monotonic(), self.spent
+        idle_since, seen = begun, spent
+        while True:
+            ready, _, _ = select.select([self.hearing, self.marker_in], [], [], CHECK_SECONDS)
+            if self.marker_in in ready:  # it only speaks now if it has ended
+                raise EOFError
+            if ready:
+                body = self.heard_whole()
+                if body is not None:
+                    if body:
+                        write(self.marker_out, b"r", body)
+                    else:
+                        self.say({"state": "stopped", "reason": self.how_it_ended()})
+                    return
+            now = time.monotonic()
+            look = _Look(self.inmates(), self.base)
+            self.spent = max(self.spent, look.seconds)
+            if look.running or look.seconds > seen + 0.02:
+                idle_since, seen = now, look.seconds
+            reason = ""
+            if self.spent - spent > seconds or now - begun > WALL * (1 + seconds):
+                reason = f"still ran after {seconds:.0f} s: does a loop in it never end?"
+            elif now - idle_since > IDLE_SECONDS:
+                reason = f"waited {IDLE_SECONDS:.0f} s for something that did not come"
+            elif look.bytes > self.settings["megabytes"] * 2**20:
+                reason = f"took more than {self.settings['megabytes'] / 1000:.1f} GB of memory"
+            elif look.processes > PROCESSES:
+                reason = f"started more than {PROCESSES} processes"
+            if reason:
+                self.end()
+                self.say({"state": "stopped", "reason": reason})
+                return
+
+    def heard_whole(self) -> bytes | None:
+        """What the worker has written once it is a whole frame, None before; b"" if it is none, or the worker ended."""
+        part = os.read(self.hearing, 1 << 20)
+        self.heard += part
+        size = struct.unpack(">I", self.heard[:4])[0] if len(self.heard) >= 5 else 0
+        if not part or size > LARGEST:
+            return b""
+        if len(self.heard) < 5 + size or not size:
+            return None
+        body, self.heard = self.heard[5 : 5 + size], self.heard[5 + size :]
+        return bytes(body)
+
+    def how_it_ended(self) -> str:
+        """Why a worker does not speak any more; it is gone afterwards."""
+        deadline, status = time.monotonic() + 1, None
+        while status is None and time.monotonic() < deadline:
+            ended, found = os.waitpid(self.worker, os.WNOHANG)
+            status = found if ended else None
+            time.sleep(0 if ended else 0.01)
+        self.end()
+        if status is None:
+            return "closed its connection to the marker"
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            if number == signal.SIGXCPU:
+                return "used up its time: does a loop in it never end?"
+            return f"crashed ({signal.Signals(number).name})"
+        return "ended its own process (exit, os._exit)"
+
+    def inmates(self) -> list[int]:
+        """All processes that a student's code may have started."""
+        own = os.getpid()
+        if own == 1:  # the first of its namespace: all others are theirs
+            return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+        return _descendants(own)
+
+    def end(self) -> None:
+        """End the worker and all that it has started."""
+        if self.worker:
+            for handle in (self.asking, self.hearing):
+                os.close(handle)
+            for _ in range(200):
+                _kill_all(self.inmates(), alone=os.getpid() == 1)
+                if not _reap():
+                    break
+                time.sleep(0.005)
+        self.worker = None
+        for name in os.listdir("/tmp") if os.getpid() == 1 else ():
+            _remove(os.path.join("/tmp", name))
+
+
+def _remove(path: str) -> None:
+    import shutil
+
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        os.unlink(path)
+
+
+def _kill_all(processes: list[int], alone: bool) -> None:
+    if alone:
+        try:
+            os.kill(-1, signal.SIGKILL)  # all but the first process of the namespace, at once
+        except OSError:
+            pass
+        return
+    for process in processes:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+def _reap() -> bool:
+    """Collect what has ended; whether there are children still."""
+    while True:
+        try:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if not ended:
+            return True
+
+
+def _stat(process: int) -> list[str]:
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()  # begins with the state
+    except OSError:
+        return []
+
+
+def _memory_of(process: int) -> int:
+    fields = _stat(process)
+    return int(fields[21]) * PAGE if fields else 0
+
+
+def _descendants(root: int) -> list[int]:
+    if not os.path.isdir("/proc/self"):
+        import psutil
+
+        return [child.pid for child in psutil.Process(root).children(recursive=True)]
+    parents = {int(name): _stat(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    found, todo = [], [root]
+    while todo:
+        above = todo.pop()
+        below = [pid for pid, fields in parents.items() if fields and int(fields[1]) == above]
+        found += below
+        todo += below
+    return found
+
+
+class _Look:
+    """What the processes of an answer do: seconds of processor time, bytes beyond those at the start, whether one runs."""
+
+    def __init__(self, processes: list[int], base: int):
+        self.seconds, self.bytes, self.processes, self.running = 0.0, 0, len(processes), False
+        for process in processes:
+            if os.path.isdir("/proc/self"):
+                fields = _stat(process)
+                if fields:
+                    self.seconds += sum(map(int, fields[11:15])) / TICKS
+                    self.bytes += max(0, int(fields[21]) * PAGE - base)
+                    self.running |= fields[0] == "R"
+            else:
+                self._ask_psutil(process)
+
+    def _ask_psutil(self, process: int) -> None:
+        import psutil
+
+        try:
+            found = psutil.Process(process)
+            self.seconds += sum(found.cpu_times()[:2])
+            self.bytes += found.memory_info().rss
+            self.running |= found.status() == psutil.STATUS_RUNNING
+        except psutil.Error:
+            pass
+
+
+# --- the worker: from here on nothing can be trusted ------------------------------------------------------------------
+
+
+def _work(order: dict, settings: dict, questions: int, replies: int, walls, plain) -> None:
+    """Give up all rights, load the answer, and answer questions with it."""
+    os.setsid()
+    walls.limit(settings["seconds"], settings["megabytes"], settings["processes"], settings["user"])
+    os.chdir(settings["folder"])
+    _without_checks()
+    namespace, said = _load(order)
+    if "error" in said:
+        answer = None
+    else:
+        try:
+            answer = eval(compile(order["expression"], "<your answer>", "eval"), namespace)
+        except BaseException as error:
+            answer, said = None, _raised(error)
+    if not said:
+        kind = "untouched" if answer is Ellipsis else "callable" if callable(answer) else "value"
+        said = {"state": kind, "type": type(answer).__name__}
+    write(replies, b"r", json.dumps(said).encode())
+    while True:
+        try:
+            _, body = read(questions)
+        except EOFError:
+            return
+        try:
+            arguments = pickle.loads(body)  # from the marker
+            result = plain.encode(answer(*arguments))
+        except BaseException as error:
+            write(replies, b"r", json.dumps(_raised(error)).encode())
+        else:
+            write(replies, b"r", result)
+
+
+def _load(order: dict) -> tuple[dict, dict]:
+    """Run what the answer needs; the namespace, and {"error": ...} if the answer's own code fails."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    namespace = {"__name__": "__main__", "__builtins__": builtins, "display": lambda *_, **__: None}
+    said: dict = {}
+    for source, needed in order["code"]:
+        try:
+            exec(compile(source, "<your answer>", "exec"), namespace)
+        except BaseException as error:
+            if needed:
+                return namespace, _raised(error)
+    return namespace, said
+
+
+def _raised(error: BaseException) -> dict:
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except BaseException:
+        text = ""
+    base = next((kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"), "Exception")
+    return {"state": "raised", "error": name[:80], "base": base, "text": text[:1000]}
+
+
+def _without_checks() -> None:
+    """The course's checks and solutions are not here; `lm.check` and its like do nothing."""
+    empty = types.ModuleType("lmtutor.exercises")
+    empty.__path__ = []
+    empty.check = empty.hint = empty.progress = lambda *_, **__: None
+    sys.modules["lmtutor.exercises"] = empty
+
+
+def main(settings: dict, walls, plain) -> None:
+    """Build the walls, import what answers need, and serve. Streams 0 and 1 lead to the marker."""
+    marker_in, marker_out = os.dup(0), os.dup(1)
+    walls.die_with_parent()
+    try:
+        if settings["mode"] == "namespaces":
+            walls.own_root(settings["root"], settings["readable"], settings["hidden"], settings["disk"])
+    except OSError as error:
+        write(marker_out, b"s", json.dumps({"state": "failed", "reason": str(error)}).encode())
+        return
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    sys.path[:] = settings["path"]
+    walls.hide_from_others()
+    locked = False
+    if settings["mode"] == "process":
+        locked = walls.lock_files(settings["readable"], settings["writable"])
+    import lmtutor  # noqa: F401
+    import numpy  # noqa: F401
+    import torch
+
+    torch.set_num_threads(1)
+    warden = Warden(settings, marker_in, marker_out, walls, plain)
+    warden.say({"state": "ready", "files": locked, "first": os.getpid() == 1})
+    warden.serve()

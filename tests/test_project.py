@@ -158,7 +158,7 @@ def test_what_lmtutor_and_the_notebooks_import_is_listed_and_nothing_else():
     used = {module: name for module, name in used.items() if module not in sys.stdlib_module_names}
     modules = {"scikit_learn": "sklearn", "ipython": "IPython"}
     listed = {modules.get(name, name) for name in (n.replace("-", "_") for n in names_of(PROJECT["dependencies"]))}
-    with_others = {"jupyter_client", "packaging"}  # come with nbclient, matplotlib
+    with_others = {"jupyter_client", "packaging", "joblib", "cloudpickle"}  # of nbclient, matplotlib, scikit-learn
     tried = {"bitsandbytes", "kenlm", "torchtext", "google"}  # chapters do without them; the last is Colab's
     assert {
         module: name for module, name in used.items() if module not in listed | with_others | tried | {"lmtutor"}

@@ -20,7 +20,15 @@ from nbformat import NotebookNode
 from lmtutor.classroom import handout
 
 LONGEST = 200_000  # characters of a cell that are read as code
-STARTED = {"lm", "torch", "np", "numpy", "pd", "plt", "random"}  # modules that notebooks import; calling them binds nothing
+STARTED = {
+    "lm",
+    "torch",
+    "np",
+    "numpy",
+    "pd",
+    "plt",
+    "random",
+}  # modules that notebooks import; calling them binds nothing
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ class Notebook:
         return found
 
     def _expression(self, place: int, checks: list[tuple[int, str]], function: str) -> str:
-        """What is handed in by a cell: what its check says, or the next check, or the function of the chapter's name."""
+        """What a cell hands in: what its check says, or the next check, or the function of the chapter's name."""
         bound = {name for s in self.statements if s.cell == place for name in s.binds}
         after = [name for where, name in checks if where >= place]
         if after and (after[0] in bound or not after[0].isidentifier()):

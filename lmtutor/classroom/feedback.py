@@ -35,7 +35,9 @@ def write(marks: Marks, folder: Path) -> Path:
     """
     pages = folder / "feedback"
     pages.mkdir(parents=True, exist_ok=True)
-    (folder / "marks.csv").write_text(table(marks), encoding="utf-8-sig", newline="")  # the mark with which Excel opens it
+    (folder / "marks.csv").write_text(
+        table(marks), encoding="utf-8-sig", newline=""
+    )  # the mark with which Excel opens it
     for one in marks.marked:
         (pages / f"{one.student}.html").write_text(page(one), encoding="utf-8")
     report_file = folder / "report.html"

@@ -1,7 +1,7 @@
 """How unseen cases are drawn where other decimal numbers would not do: of whole numbers, of texts, of functions.
 
-Each maker gets a `random.Random` and the chapter's own cases, and returns one case that keeps what the exercise promises
-about its arguments. Where ties would allow two right answers it draws none.
+Each maker gets a `random.Random` and the chapter's own cases, and returns one case that keeps what the exercise
+promises about its arguments. Where ties would allow two right answers it draws none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,24 @@ import torch
 
 from lmtutor.exercises import generate, tokens, translate
 
-WORDS = "the a lamp ferry keeper harbour sea light is was late lit out never again old".split()
+WORDS = [
+    "the",
+    "a",
+    "lamp",
+    "ferry",
+    "keeper",
+    "harbour",
+    "sea",
+    "light",
+    "is",
+    "was",
+    "late",
+    "lit",
+    "out",
+    "never",
+    "again",
+    "old",
+]
 
 
 def _text(draw: Random, least: int, most: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Mark what a class handed in: each hand-in in a process and a sandbox of its own, with the chapter's cases and unseen ones.
+"""Mark what a class handed in: each hand-in in a sandbox of its own, with the chapter's cases and unseen ones.
 
 Nothing of a hand-in is believed but the values that its functions give for arguments which were sent to them.
 """
@@ -127,11 +127,13 @@ def peek(handin: HandIn) -> tuple[str, str]:
         chapter = chapter_of(handins.read(handin))
     except CourseError as error:
         return "", str(error)
+    except Exception as error:
+        return "", f"This notebook cannot be read ({type(error).__name__})."
     return chapter, "" if chapter else "This notebook holds no exercise of the course."
 
 
 def mark_one(handin: HandIn, chapter: str, seed: int, mode: str, limits: sandbox.Limits) -> Marked:
-    """Mark one hand-in, which holds exercises of the chapter.
+    """Mark one hand-in, which holds exercises of the chapter; if that cannot be done, say why in its `problem`.
 
     Args:
         handin: where it is.
@@ -140,11 +142,21 @@ def mark_one(handin: HandIn, chapter: str, seed: int, mode: str, limits: sandbox
         mode: of the sandbox.
         limits: for each answer.
     """
+    try:
+        return _mark_notebook(handin, handins.read(handin), chapter, seed, sandbox.Sandbox(mode, limits))
+    except CourseError as error:
+        problem = str(error)
+    except Exception as error:
+        problem = f"The marker itself failed on it: {type(error).__name__}: {str(error)[:200]}."
+    return Marked(handin.student, handin.source, chapter, problem=problem)
+
+
+def _mark_notebook(handin: HandIn, notebook: NotebookNode, chapter: str, seed: int, box: sandbox.Sandbox) -> Marked:
     guard.SECONDS = 1e6  # the sandbox keeps time, in seconds of the processor: a busy machine changes no mark
-    notebook = handins.read(handin)
+    limits = box.limits
     code = answers.Notebook(notebook)
     results, notes, spent = [], _notes(notebook, chapter), 0.0
-    with sandbox.Sandbox(mode, limits) as box:
+    with box:
         for question in questions(chapter):
             begun = time.monotonic()
             box.limits = limits if spent < BUDGET else sandbox.Limits(HURRY, limits.megabytes)
@@ -238,9 +250,9 @@ def _notes(notebook: NotebookNode, chapter: str) -> list[str]:
 def open_questions(notebook: NotebookNode, chapter: str) -> list[tuple[str, str]]:
     """Open questions of a hand-in, each with what the student wrote below it.
 
-    An open question is a markdown cell with the tag `open-question`, which a teacher may add to what is handed out, and
-    what follows **Your bet:** in the course's bug hunts. What a student wrote is a markdown or raw cell that the chapter
-    does not have.
+    An open question is a markdown cell with the tag `open-question`, which a teacher may add to what is handed out,
+    and what follows **Your bet:** in the course's bug hunts. What a student wrote is a markdown or raw cell that the
+    chapter does not have.
     """
     own = chapter_notebook(chapter)
     known = {_plain(cell.source) for cell in own[1].cells} if own else set()
@@ -248,8 +260,8 @@ def open_questions(notebook: NotebookNode, chapter: str) -> list[tuple[str, str]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             continue
-        tags = cell.metadata.get("tags", [])
-        asked = [cell.source] if "open-question" in tags else re.findall(r"\*\*Your bet:\*\* (.+)", cell.source)
+        tagged = "open-question" in str(cell.metadata.get("tags"))
+        asked = [cell.source] if tagged else re.findall(r"\*\*Your bet:\*\* (.+)", cell.source)
         if asked:
             found += [[_plain(text), ""] for text in asked]
         elif found and known and _plain(cell.source) not in known and not handout.marked(cell):

@@ -150,7 +150,9 @@ def _value(node, depth: int):
     if kind == "b":
         return rest[0] is True
     if kind == "i":
-        return int(_text(rest[0])[: DIGITS + 1])
+        if len(_text(rest[0])) > DIGITS:
+            raise Unreadable("a number of many digits")
+        return int(rest[0])
     if kind == "f":
         return float(rest[0])
     if kind == "t":

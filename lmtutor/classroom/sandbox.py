@@ -27,7 +27,7 @@ from lmtutor.classroom import plain, walls, warden
 from lmtutor.exercises import guard
 from lmtutor.runtime import CourseError
 
-START_SECONDS = 180.0  # until a sandbox must be ready, on a machine that does much else
+START_SECONDS = 600.0  # until a sandbox must be ready, on a machine that does much else
 DISK = 64  # megabytes that a student's code may write
 PROCESSES = 96  # that the user of a sandbox may have
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl")
@@ -79,7 +79,7 @@ class Sandbox:
         limits: what each answer may take.
     """
 
-    def __init__(self, mode: str, limits: Limits = Limits()):  # noqa: B008  (it cannot be changed)
+    def __init__(self, mode: str, limits: Limits = Limits()):
         self.mode, self.limits = mode, limits
         self.process: subprocess.Popen | None = None
         self.protects: dict = {}
@@ -101,7 +101,6 @@ class Sandbox:
         self.stop()
         self.folder = tempfile.mkdtemp(prefix="lmtutor-mark-")
         settings = self._settings()
-        os.chmod(self.folder, 0o777 if self.mode == "process" and settings["user"] else 0o700)
         sources = {
             module.__name__.rpartition(".")[2]: Path(module.__file__).read_text(encoding="utf-8")
             for module in (walls, plain, warden)
@@ -154,7 +153,7 @@ class Sandbox:
             "seconds": int(12 * self.limits.seconds),
             "megabytes": self.limits.megabytes,
             "processes": PROCESSES,
-            "user": 61_000 + os.getpid() % 4000 if os.geteuid() == 0 and self.mode != "bubblewrap" else None,
+            "user": 61_000 + os.getpid() % 4000 if os.geteuid() == 0 and self.mode == "namespaces" else None,
         }
 
     def _outer(self, settings: dict) -> list[str]:
@@ -254,7 +253,10 @@ def _error(said: dict) -> BaseException:
 
 def _pickled(arguments: tuple) -> bytes:
     """Arguments for the sandbox, which has no exercises: what is defined in their modules goes with its code."""
-    import cloudpickle
+    try:
+        import cloudpickle
+    except ImportError:  # earlier versions of joblib carry it
+        from joblib.externals import cloudpickle
 
     for room in ("lmtutor.exercises", "lmtutor.classroom"):
         cloudpickle.register_pickle_by_value(import_module(room))
@@ -308,11 +310,11 @@ def _bubblewrap_sizes() -> bool:
 
 
 KINDS = (
-    Kind("bubblewrap", "a bubblewrap container: no network, no files but Python's and the course's, own processes", True),
-    Kind("namespaces", "namespaces of the kernel: no network, no files but Python's and the course's, own processes", True),
-    Kind("process", "a process with Landlock and seccomp: no network; reads Python and the course, writes one folder", True),
-    Kind("process", "a process with limits on time and memory alone: files and network are NOT out of reach", False),
-)  # fmt: skip
+    Kind("bubblewrap", "a bubblewrap container: no network, no files but Python's and the course's", True),
+    Kind("namespaces", "namespaces of the kernel: no network, no files but Python's and the course's", True),
+    Kind("process", "Landlock and seccomp: no network, only Python's and the course's files to read", True),
+    Kind("process", "limits on time and memory alone: files and network are NOT out of reach", False),
+)
 
 
 @cache

@@ -1,8 +1,8 @@
-"""Unseen cases: inputs of an exercise that do not stand in the chapter, drawn with a seed that the teacher's side keeps.
+"""Unseen cases: inputs of an exercise that do not stand in the chapter, drawn with a seed that the teacher keeps.
 
-Mostly they are the chapter's own cases with other numbers: all decimal numbers of a case go through one random rising
-curve that keeps signs, zeros, ties and the order, and what summed to 1 does so afterwards, so that whatever a case had to
-fulfil it still does. Where whole numbers or texts matter, `lmtutor.classroom.makers` draws the case.
+Often they are the chapter's own cases with other numbers: all decimal numbers of a case go through one random rising
+curve that keeps signs, zeros, ties and the order, and what summed to 1 does so afterwards, so that whatever a case had
+to fulfil it still does. Where whole numbers or texts matter, `lmtutor.classroom.makers` draws the case.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _varied(case: tuple, draw: random.Random) -> tuple:
 
 
 def _decimals(value):
-    if isinstance(value, float) or (isinstance(value, np.floating)):
+    if isinstance(value, float | np.floating):
         yield float(value)
     elif isinstance(value, torch.Tensor | np.ndarray) and _is_decimal(value):
         yield from (x for x in value.reshape(-1).tolist() if math.isfinite(x))

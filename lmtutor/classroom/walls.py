@@ -6,6 +6,7 @@ library alone. Numbers and structures: the manual pages unshare(2), pivot_root(2
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -197,10 +198,8 @@ def _lower(name: str, value: int) -> None:
         return
     _, most = resource.getrlimit(kind)
     value = value if most == resource.RLIM_INFINITY else min(value, most)
-    try:
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses some
         resource.setrlimit(kind, (value, value))
-    except (ValueError, OSError):  # macOS refuses some
-        pass
 
 
 def _data_size() -> int:
@@ -234,18 +233,21 @@ def _refuse_calls() -> bool:
     return _libc().prctl(SECCOMP, 2, ctypes.byref(whole), 0, 0) == 0
 
 
+def can_lock_files() -> bool:
+    """Whether the kernel has Landlock (Linux 5.13 or later, where it is switched on)."""
+    return sys.platform == "linux" and _libc().syscall(444, None, 0, 1) > 0
+
+
 def lock_files(readable: list[str], writable: list[str]) -> bool:
     """By Landlock: this process reads only what is named, and writes only into the writable folders.
 
     Returns:
-        Whether the kernel does it (Linux 5.13 or later).
+        Whether it is done.
     """
-    if sys.platform != "linux":
+    if not can_lock_files():
         return False
     libc = _libc()
     version = libc.syscall(444, None, 0, 1)
-    if version < 1:
-        return False
     every = (1 << (13 + (version >= 2) + (version >= 3))) - 1
     rules = libc.syscall(444, ctypes.create_string_buffer(struct.pack("Q", every)), 8, 0)
     if rules < 0:

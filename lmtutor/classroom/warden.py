@@ -1,8 +1,8 @@
 """The program within the sandbox: it runs a student's code, one answer at a time, and tells what came of it.
 
 The marker sends the texts of this module, of `walls` and of `plain` to a fresh Python, which executes them: the sandbox
-sees nothing else of `lmtutor.classroom`. The warden itself runs no line of a student. For each answer it forks a worker,
-which gives up what it does not need and only then runs the student's code; the warden watches time, memory and
+sees nothing else of `lmtutor.classroom`. The warden itself runs no line of a student. For each answer it forks a
+worker, which gives up what it does not need and only then runs the student's code; the warden watches time, memory and
 processes, and ends the worker with all that it has started.
 
 To the marker: frames of a kind and a body. Kind "s" is JSON that the warden says; kind "r" is what the worker
@@ -12,6 +12,7 @@ wrote, unread, which the marker must not trust.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import os
 import pickle
@@ -24,7 +25,7 @@ import types
 
 CHECK_SECONDS = 0.03  # between two looks at the worker
 IDLE_SECONDS = 5.0  # that all processes of an answer may wait for something, without computing
-WALL = 20.0  # times its processor time, and as many seconds more, that an answer may take on a busy machine
+WALL = 40.0  # times its processor time, and as many seconds more, that an answer may take on a busy machine
 PROCESSES = 64  # that an answer may have at once
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -92,10 +93,8 @@ class Warden:
             self.start(order)
             self.relay(order["seconds"])
         elif self.worker:
-            try:
+            with contextlib.suppress(OSError):  # it has ended
                 write(self.asking, b"c", order["arguments"])
-            except OSError:  # it has ended
-                pass
             self.relay(order["seconds"])
         else:
             self.say({"state": "stopped", "reason": "had ended before"})
@@ -217,16 +216,12 @@ def _remove(path: str) -> None:
 
 def _kill_all(processes: list[int], alone: bool) -> None:
     if alone:
-        try:
+        with contextlib.suppress(OSError):
             os.kill(-1, signal.SIGKILL)  # all but the first process of the namespace, at once
-        except OSError:
-            pass
         return
     for process in processes:
-        try:
+        with contextlib.suppress(OSError):
             os.kill(process, signal.SIGKILL)
-        except OSError:
-            pass
 
 
 def _reap() -> bool:
@@ -269,7 +264,7 @@ def _descendants(root: int) -> list[int]:
 
 
 class _Look:
-    """What the processes of an answer do: seconds of processor time, bytes beyond those at the start, whether one runs."""
+    """What an answer's processes do: seconds of processor time, bytes beyond those at the start, whether one runs."""
 
     def __init__(self, processes: list[int], base: int):
         self.seconds, self.bytes, self.processes, self.running = 0.0, 0, len(processes), False
@@ -302,6 +297,8 @@ def _work(order: dict, settings: dict, questions: int, replies: int, walls, plai
     """Give up all rights, load the answer, and answer questions with it."""
     os.setsid()
     walls.limit(settings["seconds"], settings["megabytes"], settings["processes"], settings["user"])
+    if settings["mode"] == "process":
+        walls.lock_files(settings["readable"], settings["writable"])
     os.chdir(settings["folder"])
     _without_checks()
     namespace, said = _load(order)
@@ -384,14 +381,12 @@ def main(settings: dict, walls, plain) -> None:
         os.dup2(nothing, stream)
     sys.path[:] = settings["path"]
     walls.hide_from_others()
-    locked = False
-    if settings["mode"] == "process":
-        locked = walls.lock_files(settings["readable"], settings["writable"])
-    import lmtutor  # noqa: F401
     import numpy  # noqa: F401
     import torch
 
+    import lmtutor  # noqa: F401
+
     torch.set_num_threads(1)
     warden = Warden(settings, marker_in, marker_out, walls, plain)
-    warden.say({"state": "ready", "files": locked, "first": os.getpid() == 1})
+    warden.say({"state": "ready", "files": walls.can_lock_files(), "first": os.getpid() == 1})
     warden.serve()

@@ -1,4 +1,4 @@
-"""The command `lmtutor`: doctor, run, data, progress, lesson, release.
+"""The command `lmtutor`: doctor, run, data, progress, lesson, release, mark.
 
 A mistake of use is told in one sentence on stderr and ends with status 2; a check or a notebook that fails ends with 1.
 """
@@ -72,6 +72,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--verify", action="store_true", help="check the files that come with the course")
     command.set_defaults(function=_data)
 
+    command = commands.add_parser("mark", help="mark what a class handed in, in a sandbox, also with unseen cases")
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="of notebooks, folders, zips; or one of them")
+    command.add_argument("--chapter", help="such as 03; default: that of most hand-ins")
+    command.add_argument("--out", type=Path, default=Path("marks"), help="folder for marks and pages; default: marks")
+    command.add_argument("--seed", type=int, help="of the unseen cases; default: one that this machine keeps")
+    command.add_argument("--seconds", type=float, default=10.0, help="of processor time for an answer; default: 10")
+    command.add_argument("--memory", type=int, default=2000, help="megabytes that an answer may take; default: 2000")
+    command.add_argument("--jobs", type=int, help="hand-ins at a time; default: the number of processors")
+    command.add_argument("--unsafe", action="store_true", help="mark also where files and network are in reach")
+    command.set_defaults(function=_mark)
+
     command = commands.add_parser("progress", help="show which exercises are solved")
     command.add_argument("--reset", action="store_true", help="forget all progress")
     command.add_argument("--export", type=Path, metavar="FILE", help="write it to a new file, for another machine")
@@ -137,6 +148,18 @@ def _data(options: argparse.Namespace) -> int:
     for name, right in files:
         print(f"{'ok' if right else 'damaged or missing':<18}  {name}")
     return 0 if all(right for _, right in files) else 1
+
+
+def _mark(options: argparse.Namespace) -> int:
+    from lmtutor.classroom import feedback, marking, sandbox
+
+    limits = sandbox.Limits(options.seconds, options.memory)
+    choices = {"chapter": options.chapter, "seed": options.seed, "jobs": options.jobs, "unsafe": options.unsafe}
+    marks = marking.mark(options.folder, limits=limits, tell=print, **choices)
+    report = feedback.write(marks, options.out)
+    print("\n".join(feedback.summary(marks)[1:]))
+    print(f"{options.out / 'marks.csv'}, and the report with links to each student's page: {report}")
+    return 0
 
 
 def _progress(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import zipfile
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 import hostile_answers as hostile
@@ -106,19 +106,14 @@ def test_solutions_are_right_for_unseen_cases_and_hard_coded_answers_are_not(cha
         exec(f"{solution.imports}\n{solution.code}", namespace)
         assert unknown(namespace[solution.function]) is None, name
         answer = by_heart(compares)
-        assert exercises.find(name).examine(answer) is None, f"{name}: this test cannot learn its cases by heart"
+        assert exercises.find(name).examine(answer) is None, name
         assert isinstance(unknown(answer), str), f"{name}: who knows the chapter's cases by heart is right"
 
 
 def by_heart(compares):
-    """An answer that knows the results for the cases in the chapter, and for all else gives that of the last."""
-    known = [(case, compares.reference(*copy.deepcopy(case))) for case in compares.cases]
-
-    def answer(*arguments):
-        found = next((result for case, result in known if unseen._equal(arguments, case)), known[-1][1])
-        return copy.deepcopy(found)
-
-    return answer
+    """An answer that knows the results of the chapter's cases, one after the other, whatever it is asked."""
+    results = cycle([compares.reference(*copy.deepcopy(case)) for case in compares.cases])
+    return lambda *_: copy.deepcopy(next(results))
 
 
 def test_a_seed_decides_the_unseen_cases():

@@ -30,7 +30,7 @@ from lmtutor.runtime import CourseError
 CHAPTERS = Path(__file__).resolve().parent.parent.parent / "chapters"
 BUDGET = 60.0  # seconds that stopped answers of one hand-in may take together; those after that get `HURRY` each
 HURRY = 2.0
-LEAST_SIZE = 60  # parts of code of a hand-in: two smaller ones that are the same say nothing
+LEAST_SIZE = 30  # parts of code of a hand-in: two smaller ones that are the same say nothing
 READ_SECONDS, MARK_SECONDS = 300.0, 1800.0  # after which a marker that does not answer is given up
 
 RIGHT, SHOWN_ONLY, WRONG, UNTRIED, MISSING = "right", "only the cases shown", "wrong", "not tried", "missing"

@@ -20,7 +20,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 from lmtutor.classroom import plain, walls, warden
@@ -137,7 +136,7 @@ class Sandbox:
         self.process = None
 
     def _settings(self) -> dict:
-        package = str(Path(import_module("lmtutor").__file__).resolve().parent)
+        package = str(Path(__file__).resolve().parent.parent)
         libraries = _libraries()
         private = self.mode != "process"
         readable = [*SYSTEM, *DEVICES, *libraries, package, *_data(package)]
@@ -259,7 +258,7 @@ def _pickled(arguments: tuple) -> bytes:
         from joblib.externals import cloudpickle
 
     for room in ("lmtutor.exercises", "lmtutor.classroom"):
-        cloudpickle.register_pickle_by_value(import_module(room))
+        cloudpickle.register_pickle_by_value(sys.modules[room])
     return cloudpickle.dumps(arguments)
 
 

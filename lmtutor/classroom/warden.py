@@ -384,7 +384,7 @@ def main(settings: dict, walls, plain) -> None:
     import numpy  # noqa: F401
     import torch
 
-    import lmtutor  # noqa: F401
+    import lmtutor.runtime  # noqa: F401
 
     torch.set_num_threads(1)
     warden = Warden(settings, marker_in, marker_out, walls, plain)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import hashlib
 import symtable
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -78,8 +80,7 @@ class Notebook:
 
     def _read(self, place: int, source: str) -> None:
         try:
-            for node in _parsed(source).body:
-                self.statements.append(_statement(place, node))
+            self.statements += [_statement(place, node) for node in _one_by_one(_parsed(source).body)]
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = getattr(error, "lineno", None)
             where = f"line {line}: " if line else ""
@@ -165,6 +166,18 @@ def _parsed(source: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(TransformerManager().transform_cell(source))  # magics become calls
+
+
+def _one_by_one(nodes: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements, with an import of several modules as several imports: not all of them may be needed."""
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom) and len(node.names) > 1:
+            for alias in node.names:
+                one = copy.copy(node)
+                one.names = [alias]
+                yield one
+        else:
+            yield node
 
 
 def _only_defines(node: ast.stmt) -> bool:

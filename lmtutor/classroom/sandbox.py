@@ -7,6 +7,7 @@ for the arguments it was sent, as plain data (`lmtutor.classroom.plain`); whethe
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import os
 import pickle
@@ -27,9 +28,13 @@ from lmtutor.exercises import guard
 from lmtutor.runtime import CourseError
 
 START_SECONDS = 600.0  # until a sandbox must be ready, on a machine that does much else
+STOP_SECONDS = 5.0  # that it may take to end
 DISK = 64  # megabytes that a student's code may write
 PROCESSES = 96  # that the user of a sandbox may have
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl")
+REPLIES = ("callable", "untouched", "value", "raised")  # of a worker to a loaded answer
+UNSAID = {"type": "", "error": "Exception", "base": "Exception", "text": ""}
+FORGED = "wrote something of its own to the marker"
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 # Reads the program from its input, as nothing of it lies where a student's code could read it.
@@ -99,24 +104,8 @@ class Sandbox:
             return
         self.stop()
         self.folder = tempfile.mkdtemp(prefix="lmtutor-mark-")
-        settings = self._settings()
-        sources = {
-            module.__name__.rpartition(".")[2]: Path(module.__file__).read_text(encoding="utf-8")
-            for module in (walls, plain, warden)
-        }
-        body = pickle.dumps((sources, settings))
-        self.process = subprocess.Popen(
-            [*self._outer(settings), sys.executable, "-P", "-s", "-c", BOOT],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(settings["folder"]),
-            cwd="/",
-            start_new_session=True,
-            bufsize=0,
-        )
+        self.process = _started(_settings(self.mode, self.limits, self.folder))
         try:
-            self.process.stdin.write(len(body).to_bytes(4, "big") + body)
             said = self._hear(START_SECONDS)[1]
         except (OSError, EOFError):
             said = b'{"state": "failed", "reason": "it ended at once"}'
@@ -128,46 +117,15 @@ class Sandbox:
     def stop(self) -> None:
         """End it and all that runs in it."""
         if self.process:
-            self.process.kill()
-            self.process.wait()
-            for stream in (self.process.stdin, self.process.stdout):
-                stream.close()
+            self.process.stdin.close()  # which tells the warden to end the answer and itself
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process.stdout.close()
             shutil.rmtree(self.folder, ignore_errors=True)
         self.process = None
-
-    def _settings(self) -> dict:
-        package = str(Path(__file__).resolve().parent.parent)
-        libraries = _libraries()
-        private = self.mode != "process"
-        readable = [*SYSTEM, *DEVICES, *libraries, package, *_data(package)]
-        return {
-            "mode": self.mode,
-            "root": self.folder,
-            "readable": readable,
-            "writable": [] if private else [self.folder, *DEVICES],
-            "hidden": [f"{package}/exercises", f"{package}/classroom"],
-            "path": [*_standard_library(), *(p for p in libraries if "-packages" in p), os.path.dirname(package)],
-            "folder": "/tmp" if private else self.folder,
-            "disk": DISK,
-            "seconds": int(12 * self.limits.seconds),
-            "megabytes": self.limits.megabytes,
-            "processes": PROCESSES,
-            "user": 61_000 + os.getpid() % 4000 if os.geteuid() == 0 and self.mode == "namespaces" else None,
-        }
-
-    def _outer(self, settings: dict) -> list[str]:
-        if self.mode != "bubblewrap":
-            return []
-        command = [shutil.which("bwrap"), "--unshare-all", "--die-with-parent", "--as-pid-1", "--new-session"]
-        for path in settings["readable"]:
-            if os.path.islink(path):
-                command += ["--symlink", os.readlink(path), path]
-            elif path not in DEVICES:
-                command += ["--ro-bind-try", path, path]
-        for path in settings["hidden"]:
-            command += ["--tmpfs", path, "--remount-ro", path] if os.path.isdir(path) else []
-        size = ["--size", str(DISK * 2**20)] if _bubblewrap_sizes() else []
-        return [*command, "--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/tmp", "--chdir", "/tmp", "--"]
 
     def _hear(self, seconds: float) -> tuple[bytes, bytes]:
         handle, end = self.process.stdout.fileno(), time.monotonic() + seconds
@@ -202,10 +160,7 @@ class Sandbox:
         self.start()
         order = {"do": "load", "code": code, "expression": expression, "seconds": self.limits.seconds}
         said = self._order(order)
-        states = ("callable", "untouched", "value", "raised", "stopped")
-        if isinstance(said, dict) and said.get("state") in states:
-            return said
-        return {"state": "stopped", "reason": "wrote something of its own to the marker"}
+        return said if isinstance(said, dict) else {"state": "stopped", "reason": FORGED}
 
     def call(self, *arguments):
         """What the loaded answer gives for the arguments.
@@ -215,13 +170,71 @@ class Sandbox:
             BaseException: what the answer raised, under that name and with that text, but of a class made here.
         """
         said = self._order({"do": "call", "arguments": _pickled(arguments), "seconds": self.limits.seconds})
-        if isinstance(said, dict) and said.get("state") == "stopped":
-            raise guard.Stopped(str(said["reason"]))
-        if isinstance(said, dict) and said.get("state") == "raised":
-            raise _error(said)
         if isinstance(said, _Value):
             return said.value
-        raise guard.Stopped("wrote something of its own to the marker")
+        if said and said["state"] == "raised":
+            raise _error(said)
+        raise guard.Stopped(said["reason"] if said and said["state"] == "stopped" else FORGED)
+
+
+def _started(settings: dict) -> subprocess.Popen:
+    """Python in the sandbox, with the program sent to it."""
+    sources = {
+        module.__name__.rpartition(".")[2]: Path(module.__file__).read_text(encoding="utf-8")
+        for module in (walls, plain, warden)
+    }
+    body = pickle.dumps((sources, settings))
+    process = subprocess.Popen(
+        [*_outer(settings), sys.executable, "-P", "-s", "-c", BOOT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_environment(settings["folder"]),
+        cwd="/",
+        start_new_session=True,
+        bufsize=0,
+    )
+    with contextlib.suppress(OSError):  # it has ended; it is asked next what it says
+        warden.write_all(process.stdin.fileno(), len(body).to_bytes(4, "big") + body)
+    return process
+
+
+def _settings(mode: str, limits: Limits, folder: str) -> dict:
+    """What the program in the sandbox has to know."""
+    package = str(Path(__file__).resolve().parent.parent)
+    libraries = _libraries()
+    private = mode != "process"
+    readable = [*SYSTEM, *DEVICES, *libraries, package, *_data(package)]
+    return {
+        "mode": mode,
+        "root": folder,
+        "readable": readable,
+        "writable": [] if private else [folder, *DEVICES],
+        "hidden": [f"{package}/exercises", f"{package}/classroom"],
+        "path": [*_standard_library(), *(p for p in libraries if "-packages" in p), os.path.dirname(package)],
+        "folder": "/tmp" if private else folder,
+        "disk": DISK,
+        "seconds": int(12 * limits.seconds),
+        "megabytes": limits.megabytes,
+        "processes": PROCESSES,
+        "user": 61_000 + os.getpid() % 4000 if os.geteuid() == 0 and mode == "namespaces" else None,
+    }
+
+
+def _outer(settings: dict) -> list[str]:
+    """What starts Python, if not we ourselves."""
+    if settings["mode"] != "bubblewrap":
+        return []
+    command = [shutil.which("bwrap"), "--unshare-all", "--die-with-parent", "--as-pid-1", "--new-session"]
+    for path in settings["readable"]:
+        if os.path.islink(path):
+            command += ["--symlink", os.readlink(path), path]
+        elif path not in DEVICES:
+            command += ["--ro-bind-try", path, path]
+    for path in settings["hidden"]:
+        command += ["--tmpfs", path, "--remount-ro", path] if os.path.isdir(path) else []
+    size = ["--size", str(DISK * 2**20)] if _bubblewrap_sizes() else []
+    return [*command, "--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/tmp", "--chdir", "/tmp", "--"]
 
 
 class _Value:
@@ -234,8 +247,8 @@ def _reply(body: bytes) -> dict | _Value | None:
     try:
         if body[:1] == b"{":
             said = json.loads(body)
-            fine = set(said) <= {"state", "type", "error", "base", "text"}
-            return said if fine and all(isinstance(v, str) and len(v) <= 1000 for v in said.values()) else None
+            fine = all(isinstance(value, str) and len(value) <= 1000 for value in said.values())
+            return UNSAID | said if fine and said.get("state") in REPLIES else None
         return _Value(plain.decode(body))
     except (ValueError, RecursionError):
         return None
@@ -246,8 +259,11 @@ def _error(said: dict) -> BaseException:
     if not (isinstance(base, type) and issubclass(base, BaseException)):
         base = Exception
     name, text = "".join(filter(str.isprintable, said.get("error", "")))[:80] or "Exception", said.get("text", "")
-    kind = type(name, (base,), {"__str__": lambda self: text})
-    return kind.__new__(kind)
+    kinds = [type(name, (above,), {"__str__": lambda self: text}) for above in (base, Exception)]
+    try:
+        return kinds[0].__new__(kinds[0])
+    except TypeError:  # it needs arguments of its own
+        return kinds[1]()
 
 
 def _pickled(arguments: tuple) -> bytes:

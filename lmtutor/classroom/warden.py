@@ -37,7 +37,11 @@ LARGEST = 20_000_000  # bytes of a frame
 
 def write(handle: int, kind: bytes, body: bytes) -> None:
     """Write one frame: length, kind, body."""
-    data = struct.pack(">IB", len(body), kind[0]) + body
+    write_all(handle, struct.pack(">IB", len(body), kind[0]) + body)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write bytes, as many times as it takes."""
     while data:
         data = data[os.write(handle, data) :]
 
@@ -109,46 +113,30 @@ class Warden:
         self.hearing, replies_out = os.pipe()
         self.worker = os.fork()
         if not self.worker:
-            try:
-                for handle in (self.asking, self.hearing, self.marker_in, self.marker_out):
-                    os.close(handle)
-                _work(order, self.settings, questions_in, replies_out, self.walls, self.plain)
-            finally:
-                os._exit(0)
+            ours = (self.asking, self.hearing, self.marker_in, self.marker_out)
+            _work(order, self.settings, ours, questions_in, replies_out, self.walls, self.plain)
         os.close(questions_in)
         os.close(replies_out)
         self.spent, self.base, self.heard = 0.0, _memory_of(self.worker), bytearray()
 
     def relay(self, seconds: float) -> None:
         """Pass the worker's reply on, or say why there is none. `seconds`: of processor time."""
-        begun, spent = time.monotonic(), self.spent
-        idle_since, seen = begun, spent
+        watch = _Watch(seconds, self.settings["megabytes"], self.base, self.spent)
         while True:
             ready, _, _ = select.select([self.hearing, self.marker_in], [], [], CHECK_SECONDS)
             if self.marker_in in ready:  # it only speaks now if it has ended
                 raise EOFError
             if ready:
                 body = self.heard_whole()
+                if body:
+                    write(self.marker_out, b"r", body)
+                elif body is not None:
+                    self.say({"state": "stopped", "reason": _end_of(self.worker)})
+                    self.end()
                 if body is not None:
-                    if body:
-                        write(self.marker_out, b"r", body)
-                    else:
-                        self.say({"state": "stopped", "reason": self.how_it_ended()})
                     return
-            now = time.monotonic()
-            look = _Look(self.inmates(), self.base)
-            self.spent = max(self.spent, look.seconds)
-            if look.running or look.seconds > seen + 0.02:
-                idle_since, seen = now, look.seconds
-            reason = ""
-            if self.spent - spent > seconds or now - begun > WALL * (1 + seconds):
-                reason = f"still ran after {seconds:.0f} s: does a loop in it never end?"
-            elif now - idle_since > IDLE_SECONDS:
-                reason = f"waited {IDLE_SECONDS:.0f} s for something that did not come"
-            elif look.bytes > self.settings["megabytes"] * 2**20:
-                reason = f"took more than {self.settings['megabytes'] / 1000:.1f} GB of memory"
-            elif look.processes > PROCESSES:
-                reason = f"started more than {PROCESSES} processes"
+            reason = watch.reason(_inmates())
+            self.spent = watch.spent
             if reason:
                 self.end()
                 self.say({"state": "stopped", "reason": reason})
@@ -158,51 +146,76 @@ class Warden:
         """What the worker has written once it is a whole frame, None before; b"" if it is none, or the worker ended."""
         part = os.read(self.hearing, 1 << 20)
         self.heard += part
-        size = struct.unpack(">I", self.heard[:4])[0] if len(self.heard) >= 5 else 0
+        size = int.from_bytes(self.heard[:4], "big")
         if not part or size > LARGEST:
             return b""
-        if len(self.heard) < 5 + size or not size:
+        if len(self.heard) < 5 + size:
             return None
         body, self.heard = self.heard[5 : 5 + size], self.heard[5 + size :]
         return bytes(body)
 
-    def how_it_ended(self) -> str:
-        """Why a worker does not speak any more; it is gone afterwards."""
-        deadline, status = time.monotonic() + 1, None
-        while status is None and time.monotonic() < deadline:
-            ended, found = os.waitpid(self.worker, os.WNOHANG)
-            status = found if ended else None
-            time.sleep(0 if ended else 0.01)
-        self.end()
-        if status is None:
-            return "closed its connection to the marker"
-        if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            if number == signal.SIGXCPU:
-                return "used up its time: does a loop in it never end?"
-            return f"crashed ({signal.Signals(number).name})"
-        return "ended its own process (exit, os._exit)"
-
-    def inmates(self) -> list[int]:
-        """All processes that a student's code may have started."""
-        own = os.getpid()
-        if own == 1:  # the first of its namespace: all others are theirs
-            return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
-        return _descendants(own)
-
     def end(self) -> None:
-        """End the worker and all that it has started."""
+        """End the worker and all that it has started, and delete what it wrote."""
         if self.worker:
             for handle in (self.asking, self.hearing):
                 os.close(handle)
             for _ in range(200):
-                _kill_all(self.inmates(), alone=os.getpid() == 1)
+                _kill_all(_inmates(), alone=os.getpid() == 1)
                 if not _reap():
                     break
                 time.sleep(0.005)
         self.worker = None
-        for name in os.listdir("/tmp") if os.getpid() == 1 else ():
-            _remove(os.path.join("/tmp", name))
+        for folder in ("/tmp", "/dev/shm") if os.getpid() == 1 else ():
+            for name in os.listdir(folder):
+                _remove(os.path.join(folder, name))
+
+
+class _Watch:
+    """Looks at the processes of an answer until it has replied, and says when they go too far."""
+
+    def __init__(self, seconds: float, megabytes: int, base: int, spent: float):
+        self.seconds, self.megabytes, self.base = seconds, megabytes, base
+        self.before = self.spent = self.seen = spent
+        self.begun = self.idle_since = time.monotonic()
+
+    def reason(self, inmates: list[int]) -> str:
+        """Why they have to be stopped; "" if they need not."""
+        now, look = time.monotonic(), _Look(inmates, self.base)
+        self.spent = max(self.spent, look.seconds)
+        if look.running or look.seconds > self.seen + 0.02:
+            self.idle_since, self.seen = now, look.seconds
+        if self.spent - self.before > self.seconds or now - self.begun > WALL * (1 + self.seconds):
+            return f"still ran after {self.seconds:g} s: does a loop in it never end?"
+        if now - self.idle_since > IDLE_SECONDS:
+            return f"waited {IDLE_SECONDS:.0f} s for something that did not come"
+        if look.bytes > self.megabytes * 2**20:
+            return f"took more than {self.megabytes / 1000:.1f} GB of memory"
+        return f"started more than {PROCESSES} processes" if look.processes > PROCESSES else ""
+
+
+def _end_of(worker: int) -> str:
+    """Why a worker does not speak any more."""
+    deadline, status = time.monotonic() + 1, None
+    while status is None and time.monotonic() < deadline:
+        ended, found = os.waitpid(worker, os.WNOHANG)
+        status = found if ended else None
+        time.sleep(0 if ended else 0.01)
+    if status is None:
+        return "closed its connection to the marker, or wrote something of its own to it"
+    if not os.WIFSIGNALED(status):
+        return "ended its own process (exit, os._exit)"
+    number = os.WTERMSIG(status)
+    if number == signal.SIGXCPU:
+        return "used up its time: does a loop in it never end?"
+    return f"crashed ({signal.Signals(number).name})"
+
+
+def _inmates() -> list[int]:
+    """All processes that a student's code may have started."""
+    own = os.getpid()
+    if own == 1:  # the first of its namespace: all others are theirs
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+    return _descendants(own)
 
 
 def _remove(path: str) -> None:
@@ -293,7 +306,18 @@ class _Look:
 # --- the worker: from here on nothing can be trusted ------------------------------------------------------------------
 
 
-def _work(order: dict, settings: dict, questions: int, replies: int, walls, plain) -> None:
+def _work(order: dict, settings: dict, close: tuple, questions: int, replies: int, walls, plain) -> None:
+    """Be a worker, and end."""
+    try:
+        for handle in close:
+            os.close(handle)
+        walls.die_with_parent()
+        _answer(order, settings, questions, replies, walls, plain)
+    finally:
+        os._exit(0)
+
+
+def _answer(order: dict, settings: dict, questions: int, replies: int, walls, plain) -> None:
     """Give up all rights, load the answer, and answer questions with it."""
     os.setsid()
     walls.limit(settings["seconds"], settings["megabytes"], settings["processes"], settings["user"])

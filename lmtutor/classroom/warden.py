@@ -188,8 +188,8 @@ class _Watch:
             return f"still ran after {self.seconds:g} s: does a loop in it never end?"
         if now - self.idle_since > IDLE_SECONDS:
             return f"waited {IDLE_SECONDS:.0f} s for something that did not come"
-        if look.bytes > self.megabytes * 2**20:
-            return f"took more than {self.megabytes / 1000:.1f} GB of memory"
+        if look.bytes > 2 * self.megabytes * 2**20:  # one process alone meets the kernel's limit first, each time
+            return f"took more than {2 * self.megabytes / 1000:.1f} GB of memory"
         return f"started more than {PROCESSES} processes" if look.processes > PROCESSES else ""
 
 

@@ -493,7 +493,8 @@ def opens_text(call: ast.Call) -> bool:
     mode = call.args[:1] if of else call.args[1:2]
     mode = [*mode, *(k.value for k in call.keywords if k.arg == "mode")]
     binary = any(isinstance(m, ast.Constant) and "b" in str(m.value) for m in mode)
-    return method == "open" and of not in ("os", "gzip", "zipfile", "archive", "tarfile", "Image", "webbrowser") and not binary
+    others = ("os", "gzip", "zipfile", "archive", "tarfile", "Image", "webbrowser")
+    return method == "open" and of not in others and not binary
 
 
 def test_text_files_are_opened_as_utf_8():

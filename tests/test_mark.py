@@ -17,7 +17,18 @@ import pytest
 import torch
 
 from lmtutor import exercises
-from lmtutor.classroom import answers, feedback, handins, makers, marking, plain, sandbox, unseen
+from lmtutor.classroom import (
+    answers,
+    feedback,
+    handins,
+    handout,
+    makers,
+    marking,
+    plain,
+    release,
+    sandbox,
+    unseen,
+)
 from lmtutor.exercises import guard
 from lmtutor.exercises.examine import compare, same
 from lmtutor.runtime import CourseError
@@ -465,3 +476,19 @@ def test_open_questions_are_those_with_the_tag_and_the_bets_of_bug_hunts():
     place = next(i for i, cell in enumerate(chapter.cells) if "**Your bet:**" in cell.source)
     chapter.cells.insert(place + 1, nbformat.v4.new_markdown_cell("I bet on chance."))
     assert marking.open_questions(chapter, "03_bug_hunt")[0][1] == "I bet on chance."
+
+
+@pytest.mark.parametrize("solutions", ["folded", "none", "answered"])
+def test_what_was_handed_out_can_be_handed_in(solutions):
+    """Answers stand in cells of their own there, and locked cells check them."""
+    path = marking.CHAPTERS / "03_recurrent_language_models.ipynb"
+    handed_out = release.released(path, solutions=solutions)
+    assert marking.chapter_of(handed_out) == "03" and marking._notes(handed_out, "03") == []
+    right = made.solutions(made.chapter("03"))
+    places = handout.answers(handed_out)
+    for exercise, code in right.items():
+        handed_out.cells[places[exercise][-1]].source = code
+    code = answers.Notebook(handed_out)
+    for question in marking.questions("03"):
+        answer = code.answers(question.exercise, question.function)[0]
+        assert exercises.find(question.exercise).examine(ran(answer)) is None

@@ -358,7 +358,7 @@ SHOWN = {
     "tasks.tagging.entity_scores truth",
     "tasks.tagging.spans_of tags",
 }
-NOT_OURS = ("course.", "exercises.")  # what the command line hands on, and what a learner's answer is given
+NOT_OURS = ("course.", "classroom.", "exercises.")  # what the command line hands on, and what answers are given
 
 
 def TOKENIZER():

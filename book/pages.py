@@ -1,10 +1,10 @@
 """The sources of the book, made from the stored notebooks: nothing is executed.
 
-`make_sources` writes one notebook a chapter, `index.md` and the two appendices into a folder, for Sphinx with MyST-NB. What
-is changed on the way:
+`make_sources` writes one notebook a chapter, `index.md` and the two appendices into a folder, for Sphinx with MyST-NB.
+What is changed on the way:
 
 - The badge and the Colab cell give way to links below the title.
-- Each figure takes its alternative text along, and a cell with several figures is divided, since MyST-NB knows one a cell.
+- Each figure takes its alternative text along; a cell with several figures is divided, since MyST-NB knows one a cell.
 - Of a widget its picture stays, and a sentence says where the widget is.
 - Links to other files of the repository lead to the repository, at the commit that the book is made from.
 - Formulas in folded answers, which are HTML, are marked for MathJax.
@@ -17,6 +17,7 @@ import posixpath
 import re
 import subprocess
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
@@ -27,14 +28,20 @@ ROOT = Path(__file__).resolve().parent.parent
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 APPENDICES = {"SOURCES.md": "Sources", "PROOFS.md": "Proofs"}  # of chapters/
 WIDGET_NOTE = """```{note}
-In the notebook this is a **widget**: its controls change the picture at once. The page shows it as it is at the start. To use
-it, open the chapter in Colab or in JupyterLab.
+In the notebook this is a **widget**: its controls change the picture at once. The page shows it as it is at the start.
+To use it, open the chapter in Colab or in JupyterLab.
 ```"""
 LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
 
 
-def make_sources(out: Path, root: Path = ROOT) -> list[str]:
-    """Write the book's sources into the folder `out`; returns the names of the notebooks, in order."""
+def make_sources(out: Path, root: Path = ROOT, plans: Mapping[str, str] | None = None) -> list[str]:
+    """Write the book's sources into the folder `out`; returns the names of the notebooks, in order.
+
+    Args:
+        out: a folder; it is made if need be.
+        root: the repository.
+        plans: lesson plans as Markdown, by the number of their chapter.
+    """
     out.mkdir(parents=True, exist_ok=True)
     names = []
     for path in sorted((root / "chapters").glob("[0-9][0-9]_*.ipynb"), key=reading_order):
@@ -44,7 +51,9 @@ def make_sources(out: Path, root: Path = ROOT) -> list[str]:
     for name in APPENDICES:
         text = (root / "chapters" / name).read_text(encoding="utf-8")
         (out / name).write_text(with_links(text, root), encoding="utf-8")
-    (out / "index.md").write_text(index(names, root), encoding="utf-8")
+    for number, text in (plans or {}).items():
+        (out / f"lesson_{number}.md").write_text(with_links(text, root), encoding="utf-8")
+    (out / "index.md").write_text(index(names, root, [f"lesson_{number}" for number in plans or {}]), encoding="utf-8")
     return names
 
 
@@ -157,34 +166,25 @@ def elsewhere(name: str, root: Path) -> str:
     return f"[Open this chapter in Colab]({colab}) · [See the notebook on GitHub]({repository}/blob/{place})"
 
 
-def index(names: list[str], root: Path) -> str:
+def index(names: list[str], root: Path, plans: list[str]) -> str:
     """The first page: what the course is, from the README, and all chapters."""
     readme = (root / "README.md").read_text(encoding="utf-8")
     about = readme.split("\n\n")[1]
     listed = "\n".join(names)
     appendices = "\n".join(f"{title} <{name.removesuffix('.md')}>" for name, title in APPENDICES.items())
+    contents = "".join(
+        f"\n```{{toctree}}\n:caption: {caption}\n:maxdepth: 1\n\n{lines}\n```\n"
+        for caption, lines in (("Chapters", listed), ("For teachers", "\n".join(plans)), ("Appendices", appendices))
+        if lines
+    )
     return f"""# Language models, from counting words to fine-tuning
 
 {about}
 
-These pages show the chapters as they were executed: text, code, results and figures. To run and change them, to solve the exercises
-and to use the widgets, open a chapter in Colab (each page begins with a link), or install the course as its
-[README]({address(root)}#readme) says.
-
-```{{toctree}}
-:caption: Chapters
-:maxdepth: 1
-
-{listed}
-```
-
-```{{toctree}}
-:caption: Appendices
-:maxdepth: 1
-
-{appendices}
-```
-"""
+These pages show the chapters as they were executed: text, code, results and figures. To run and change them, to solve
+the exercises and to use the widgets, open a chapter in Colab (each page begins with a link), or install the course as
+its [README]({address(root)}#readme) says.
+{contents}"""
 
 
 # --- the repository ---------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ The main line only; what a slide has no room for goes into the speaker's notes (
   Longer code is in the notes, and its output on the slide. Long outputs and tables are cut, which a last line says.
 - A figure begins a slide, with its alternative text, and shares it with one short paragraph below at most.
 - Solutions, the answers of a quiz, what a chapter costs and what to read on are in the notes.
-- A tag of the cell overrides: `slide:skip`, `slide:notes`, `slide:slide` (begins a slide, shown whole), `slide:fragment`.
+- A tag of the cell overrides: `slide:skip`, `slide:notes`, `slide:slide` (begins a slide, shown whole),
+  `slide:fragment`.
 
 Sizes are those of a canvas of 1280 x 720 pixels, and agree with nbconvert/slides/course.css.
 """
@@ -352,7 +353,7 @@ def shorter_text(text: str, most: int = OUTPUT_LINES) -> str:
 
 
 def shorter_table(html: str, most: int = TABLE_ROWS) -> tuple[str, int]:
-    """A table of pandas with at most `most` rows below its head, counting the lines that its cells take; and how many it has."""
+    """A table of pandas with at most `most` rows below its head, counting the lines of its cells; and its lines."""
     from bs4 import BeautifulSoup
 
     table = BeautifulSoup(html, "html.parser").table

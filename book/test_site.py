@@ -22,7 +22,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
 PAGES = ["index", "search", "genindex", "SOURCES", "PROOFS", *CHAPTERS]
-FEW = re.split(r"[, ]+", os.environ.get("PAGES", "")) if os.environ.get("PAGES") else PAGES  # PAGES=05_attention: that only
+FEW = re.split(r"[, ]+", os.environ.get("PAGES", "")) if os.environ.get("PAGES") else PAGES  # PAGES=05_attention
 
 sys.path.insert(0, str(ROOT / "book"))
 
@@ -58,6 +58,7 @@ class Visit:
     def __init__(self, browser, url: str, *, width: int = 1280, scheme: str = "light"):
         self.asked, self.errors = [], []
         self.page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        self.page.set_default_timeout(180_000)  # of a busy machine
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("requestfailed", lambda request: self.errors.append(request.url))
@@ -182,7 +183,9 @@ BEYOND = """() => [...document.querySelectorAll("article *")].filter((element) =
 @in_browser
 def test_formulas_are_set_and_can_be_read_aloud(browser, address):
     visit = Visit(browser, f"{address}/05_attention.html")
-    assert visit.page.locator("mjx-container").count() > 50 and visit.page.locator("mjx-assistive-mml math").count() > 50
+    assert (
+        visit.page.locator("mjx-container").count() > 50 and visit.page.locator("mjx-assistive-mml math").count() > 50
+    )
     assert visit.page.locator("mjx-merror").count() == 0
     visit.page.close()
 
@@ -192,7 +195,7 @@ def test_formulas_are_set_and_can_be_read_aloud(browser, address):
 def test_the_search_finds_without_a_network(browser, address, served):
     start = address if served else SITE.as_uri()
     visit = Visit(browser, f"{start}/search.html?q=perplexity")
-    visit.page.locator("#search-results li a").first.wait_for(timeout=30_000)
+    visit.page.locator("#search-results li a").first.wait_for(timeout=180_000)
     assert visit.page.locator("#search-results li").count() >= 3
     assert visit.elsewhere(start) == []
     visit.page.close()
@@ -235,7 +238,7 @@ def test_no_slide_is_larger_than_the_screen(browser, name):
     import slides
 
     visit = Visit(browser, (SLIDES / f"{name}.html").as_uri())
-    visit.page.wait_for_function("window.Reveal && Reveal.isReady()", timeout=60_000)
+    visit.page.wait_for_function("window.Reveal && Reveal.isReady()", timeout=180_000)
     reach = visit.page.evaluate(REACH)
     sizes = visit.page.evaluate(
         "['p', 'pre'].map((tag) => document.querySelector(`.reveal section.present ${tag}, .reveal section ${tag}`))"

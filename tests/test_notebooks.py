@@ -207,7 +207,8 @@ def test_no_compared_output_holds_last_digits(path):
 def test_only_known_tags_are_used(path):
     known = {"badge", "colab", "widget", "readme-picture", "nbval-ignore-output", "raises-exception", "optional"}
     for cell in read(path).cells:
-        unknown = {tag for tag in tags(cell) if not tag.startswith("same-as:")} - known
+        slide = {f"slide:{kind}" for kind in ("skip", "notes", "slide", "fragment")}
+        unknown = {tag for tag in tags(cell) if not tag.startswith("same-as:")} - known - slide
         assert not unknown, f"{label(cell)} has the tags {unknown}"
 
 

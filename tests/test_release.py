@@ -12,7 +12,7 @@ import pytest
 from notebook_code import CHAPTERS, solutions
 
 from lmtutor import exercises
-from lmtutor.classroom import handout, release
+from lmtutor.classroom import handout, marking, release
 from lmtutor.course.cli import main
 from lmtutor.exercises import progress_file
 from lmtutor.runtime import CourseError
@@ -132,6 +132,13 @@ def test_no_solution_is_left_where_a_class_reads(path, how):
     badge = Counter(re.sub(r"\s", "", next(text for text in chapter if "colab-badge" in text)))
     assert left == kept - badge  # all other text is there
     assert all(text in handout.texts(read(path)) for text in notebook[1:])
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if "bug_hunt" in path.stem], ids=lambda path: path.stem)
+@FORMS
+def test_nothing_that_was_handed_out_counts_as_what_a_learner_wrote(path, how):
+    questions = marking.open_questions(released(path, how), path.stem)
+    assert questions and [text for _, text in questions if text] == []
 
 
 @EACH

@@ -255,7 +255,7 @@ def open_questions(notebook: NotebookNode, chapter: str) -> list[tuple[str, str]
     chapter does not have.
     """
     own = chapter_notebook(chapter)
-    known = {_plain(cell.source) for cell in own[1].cells} if own else set()
+    known = set(map(_plain, handout.texts(own[1]))) if own else set()
     found: list[list[str]] = []
     for cell in notebook.cells:
         if cell.cell_type == "code":

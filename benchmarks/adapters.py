@@ -37,14 +37,14 @@ LORA8 = {"rank": 8, "alpha": 16.0}
 # How each method is called in the tables: its name in the package, its options, how many times the chapter's steps it
 # gets, and the learning rates that are tried.
 METHODS = {
-    "all weights": ("all", {}, 1, (1e-3,)),
-    "all weights, not pretrained": ("fresh", {}, 1, (3.2e-4, 1e-3)),
-    "classifier alone": ("classifier", {}, 1, (1e-1,)),
+    "all weights": ("all", {}, 1, (3.2e-4, 1e-3, 3.2e-3)),
+    "all weights, not pretrained": ("fresh", {}, 1, (3.2e-4, 1e-3, 3.2e-3)),
+    "classifier alone": ("classifier", {}, 1, (3.2e-2, 1e-1, 3.2e-1)),
     "LoRA": ("lora", LORA8, 1, (3.2e-3, 1e-2, 3.2e-2)),
-    "DoRA": ("dora", LORA8, 1, (1e-2,)),
-    "bottleneck adapters": ("bottleneck", {"size": 8}, 1, (1e-2,)),
-    "IA³": ("ia3", {}, 1, (1e-1,)),
-    "BitFit": ("bitfit", {}, 1, (1e-2,)),
+    "DoRA": ("dora", LORA8, 1, (3.2e-3, 1e-2, 3.2e-2)),
+    "bottleneck adapters": ("bottleneck", {"size": 8}, 1, (3.2e-3, 1e-2, 3.2e-2)),
+    "IA³": ("ia3", {}, 1, (3.2e-2, 1e-1, 3.2e-1)),
+    "BitFit": ("bitfit", {}, 1, (3.2e-3, 1e-2, 3.2e-2)),
 }
 # Places for LoRA in each layer, and ranks at which they have about as many parameters.
 PLACES = {

@@ -233,8 +233,10 @@ def _outer(settings: dict) -> list[str]:
             command += ["--ro-bind-try", path, path]
     for path in settings["hidden"]:
         command += ["--tmpfs", path, "--remount-ro", path] if os.path.isdir(path) else []
-    size = ["--size", str(DISK * 2**20)] if _bubblewrap_sizes() else []
-    return [*command, "--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/tmp", "--chdir", "/tmp", "--"]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    for path in ("/dev/shm", "/tmp"):
+        command += [*(["--size", str(DISK * 2**20)] if _bubblewrap_sizes() else []), "--tmpfs", path]
+    return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
 
 class _Value:
@@ -346,32 +348,43 @@ def kind() -> Kind:
             continue
         if mode == "namespaces" and sys.platform != "linux":
             continue
-        try:
-            with Sandbox(mode) as sandbox:
-                sandbox.start()
-                found = sandbox.load([("import socket, os", True), (_TRIAL, True)], "trial")
-                shut = sandbox.call(str(Path.home()), tempfile.gettempdir()) if found["state"] == "callable" else None
-        except (Failed, guard.Stopped):
-            continue
-        if shut is None or (mode != "process" and shut != [True, True]):
-            continue
-        return next(k for k in KINDS if k.mode == mode and k.safe == (shut == [True, True]))
+        shut = _tried(mode)
+        if shut or (mode == "process" and shut is not None):
+            return next(k for k in KINDS if k.mode == mode and k.safe == shut)
     raise CourseError("No sandbox could be started here: is there memory, and may this user start processes?")
 
 
+def _tried(mode: str) -> bool | None:
+    """Whether files and network are out of reach in a sandbox of this mode; None if there can be none."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        secret = Path(folder, "secret")
+        secret.write_text("secret", encoding="utf-8")
+        try:
+            with Sandbox(mode) as sandbox:
+                sandbox.start()
+                if sandbox.load([(_TRIAL, True)], "trial")["state"] != "callable":
+                    return None
+                network, read = sandbox.call(str(secret))
+        except (Failed, guard.Stopped, TypeError, ValueError):
+            return None
+        return not network and read != "secret" and secret.read_text(encoding="utf-8") == "secret"
+
+
 _TRIAL = '''
-def trial(home, folder):
-    """Whether the network and the files of the user are out of reach."""
+import socket
+
+def trial(secret):
+    """Whether the network can be reached, and what stands in a file, which is then written."""
     try:
         socket.create_connection(("127.0.0.1", 9), timeout=1)
-        network = False
+        network = True
     except OSError as error:
-        network = not isinstance(error, ConnectionRefusedError)
+        network = isinstance(error, ConnectionRefusedError)
+    read = ""
     try:
-        open(os.path.join(home, ".lmtutor-trial"), "w").close()
-        os.unlink(os.path.join(home, ".lmtutor-trial"))
-        files = False
+        read = open(secret).read()
+        open(secret, "w").close()
     except OSError:
-        files = True
-    return [network, files]
+        pass
+    return network, read
 '''

@@ -222,7 +222,7 @@ REACH = """() => Reveal.getSlides().map((slide) => {
   const frame = slide.getBoundingClientRect(), scale = Reveal.getScale();
   let right = 0, bottom = 0;
   for (const element of slide.querySelectorAll("*")) {
-    if (element.closest("aside.notes, mjx-assistive-mml")) continue;
+    if (element.closest("aside.notes, mjx-assistive-mml") || element.parentElement.closest("mjx-math")) continue;
     const box = element.getBoundingClientRect();
     if (!box.width) continue;
     right = Math.max(right, (box.right - frame.left) / scale);

@@ -31,7 +31,7 @@ class AdaptiveGPT(gpt.GPT):
 
     def __init__(self, vocab_size: int, **sizes):
         super().__init__(vocab_size, **sizes)
-        self.output = nn.AdaptiveLogSoftmaxWithLoss(sizes["hidden_size"], vocab_size, recurrent.CUTOFFS)
+        self.output = recurrent.AdaptiveSoftmax(sizes["hidden_size"], vocab_size, recurrent.CUTOFFS)
 
     def log_p(self, ids: torch.Tensor) -> torch.Tensor:
         """Texts [batch, 1 + time] -> ln P of each token but the first: [batch, time]."""

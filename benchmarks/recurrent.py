@@ -361,6 +361,14 @@ def memory() -> None:
 # --- real text --------------------------------------------------------------------------------------------------------
 
 
+class AdaptiveSoftmax(nn.AdaptiveLogSoftmaxWithLoss):
+    """PyTorch's, in float32 also within mixed precision, where it stops: its parts would come in two types."""
+
+    def forward(self, hidden: torch.Tensor, labels: torch.Tensor):
+        with torch.autocast(hidden.device.type, enabled=False):
+            return super().forward(hidden.float(), labels)
+
+
 class AdaptiveLSTM(nn.Module):
     """The LSTM of chapter 03 with an adaptive softmax (Grave et al., ICML 2017): rare words share small output layers.
 
@@ -371,7 +379,7 @@ class AdaptiveLSTM(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, size)
         self.rnn = nn.LSTM(size, size, batch_first=True)
-        self.output = nn.AdaptiveLogSoftmaxWithLoss(size, vocab_size, CUTOFFS)
+        self.output = AdaptiveSoftmax(size, vocab_size, CUTOFFS)
         self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.embedding.weight, std=0.1)
 

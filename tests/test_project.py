@@ -38,6 +38,7 @@ ROOMS = [
     ["training"],
     ["metrics", "decoding", "widgets"],
     ["tasks"],
+    ["trust"],
     ["exercises"],
     ["classroom"],
     ["course"],
@@ -156,14 +157,15 @@ def test_what_lmtutor_and_the_notebooks_import_is_listed_and_nothing_else():
     sources = {n: code for n, code in python_sources().items() if n.startswith("lmtutor/") or n.endswith(".ipynb")}
     used = {module.split(".")[0]: name for name, code in sources.items() for module in imported_modules(code)}
     used = {module: name for module, name in used.items() if module not in sys.stdlib_module_names}
-    modules = {"scikit_learn": "sklearn", "ipython": "IPython"}
+    modules = {"scikit_learn": "sklearn", "ipython": "IPython", "imbalanced_learn": "imblearn"}
     listed = {modules.get(name, name) for name in (n.replace("-", "_") for n in names_of(PROJECT["dependencies"]))}
     with_others = {"jupyter_client", "packaging", "joblib", "cloudpickle"}  # of nbclient, matplotlib, scikit-learn
     tried = {"bitsandbytes", "kenlm", "torchtext", "google"}  # chapters do without them; the last is Colab's
     assert {
         module: name for module, name in used.items() if module not in listed | with_others | tried | {"lmtutor"}
     } == {}
-    assert listed - used.keys() == {"ipykernel"}  # which runs the notebooks
+    coming = {"captum", "shap", "cleanlab", "datasketch", "imblearn"}
+    assert listed - used.keys() - coming == {"ipykernel"}  # which runs the notebooks
 
 
 def test_the_pythons_of_the_course_are_the_same_everywhere():

@@ -1,0 +1,1 @@
+"""Whether a model can be trusted: the influence of data, robustness, interpretability."""

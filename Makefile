@@ -135,16 +135,17 @@ gpu: $(VENV)/test.stamp ## ten minutes on one GPU: every model, then chapters in
 	@HF_HUB_OFFLINE=1 $(PY) benchmarks/gpu.py $(GPU)
 
 BOOK := .venv-book
+HAS_COURSE = $(wildcard $(VENV)/lab.stamp)
 
 book: $(BOOK)/book.stamp ## make the pages of a book from the stored notebooks: runs/book/html
 	@echo "Making the book; nothing is executed and nothing downloaded ..."
-	@$(BOOK)/bin/python book/build.py $(if $(wildcard $(VENV)/lab.stamp),--course-python $(PY))
+	@$(BOOK)/bin/python book/build.py $(if $(HAS_COURSE),--course-python $(PY))
 
 slides: $(BOOK)/book.stamp ## make slides of a chapter: runs/slides [CH=05; default: all]
 	@$(BOOK)/bin/python book/slides.py $(CH)
 
 test-book: book slides ## look at book and slides in Chromium: links, contrast, width, search, sizes; some minutes
-	@$(BOOK)/bin/python -m pytest book -p no:cacheprovider -rfEs
+	@COURSE_PYTHON=$(if $(HAS_COURSE),$(abspath $(PY))) $(BOOK)/bin/python -m pytest book -p no:cacheprovider -rfEs
 
 clean: ## delete runs/ and caches (delete .venv* by hand to install afresh)
 	@echo "Deleting runs/, build/, dist/ and caches ..."

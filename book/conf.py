@@ -1,7 +1,10 @@
 """Sphinx's configuration of the book. `make book` calls it; the sources are made on the way, into runs/book/source."""
 
+import html
 import sys
 from pathlib import Path
+
+from docutils import nodes
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -47,5 +50,26 @@ def captions_have_a_level(app, page, template, context, doctree):
             context[part] = context[part].replace('role="heading">', 'role="heading" aria-level="2">')
 
 
+def fold_optional_sections(app, doctree):
+    """Whatever stands below an optional heading is folded; the heading itself stays, for contents, links and search.
+
+    The tree of sections stays as it is: two pieces of HTML stand around what is folded. `book.js` opens it for a link.
+    """
+    for section in list(doctree.findall(nodes.section)):
+        above = section.parent
+        while above is not None and not is_optional(above):
+            above = above.parent
+        if above is None and is_optional(section):
+            title = html.escape(section[0].astext())
+            summary = f'<summary>A first reader may skip this section<span class="unseen">: {title}</span></summary>'
+            section.insert(1, nodes.raw("", f'<details class="optional">{summary}<div>', format="html"))
+            section.append(nodes.raw("", "</div></details>", format="html"))
+
+
+def is_optional(node):
+    return isinstance(node, nodes.section) and "(optional)" in node[0].astext()
+
+
 def setup(app):
+    app.connect("doctree-read", fold_optional_sections)
     app.connect("html-page-context", captions_have_a_level, priority=900)  # after Furo has made its navigation

@@ -459,7 +459,7 @@ def test_marked_twice_the_marks_are_the_same(classroom):
 
 
 def test_the_seed_of_a_machine_is_drawn_once():
-    assert marking.kept_seed() == marking.kept_seed()
+    assert unseen.kept_seed() == unseen.kept_seed()
 
 
 def test_another_version_is_told_and_marked_all_the_same():

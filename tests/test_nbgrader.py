@@ -1,5 +1,6 @@
 """A release goes through nbgrader itself: to the assignment, to marks, to feedback. `make test-nbgrader` runs this."""
 
+import copy
 import html
 import os
 import subprocess
@@ -10,7 +11,7 @@ import nbformat
 import pytest
 from notebook_code import solutions
 
-from lmtutor.classroom import handout, release
+from lmtutor.classroom import handout, release, unseen
 from lmtutor.course import execute
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed: `make test-nbgrader` installs it and runs this")
@@ -20,6 +21,19 @@ START, RECURRENT = "00_start_here", "03_recurrent_language_models"
 # Whoever is marked answers some exercises; all else stays as it was handed out.
 RIGHT = {name: f"{solution.imports}\n{solution.code}" for name, solution in solutions().items()}
 WARNS = "import warnings\n" + RIGHT["recurrent.clip"].replace("):\n", "):\n    warnings.warn('odd')\n", 1)
+
+
+def by_heart(exercise: str) -> str:
+    """Code of an answer that knows what is right for the chapter's cases, and gives the first of it for all others."""
+    compares = unseen.comparison(exercise)
+    results = [compares.reference(*copy.deepcopy(case)) for case in compares.cases]
+    plain = [one.tolist() if hasattr(one, "tolist") else one for one in results]
+    known = dict(zip(map(repr, compares.cases), plain, strict=True))
+    function = exercise.partition(".")[2]
+    return f"def {function}(*given):\n    known = {known!r}\n    return known.get(repr(given), {plain[0]!r})"
+
+
+LEARNED = ("start.count_words", "recurrent.shares", "recurrent.lstm_parameters")
 HANDED_IN = {
     "ada": RIGHT,
     "bob": {
@@ -33,6 +47,7 @@ HANDED_IN = {
         "recurrent.top_p": RIGHT["recurrent.top_p"],
     },
     "eve": {},
+    "kim": {exercise: by_heart(exercise) for exercise in LEARNED},
 }
 GIVEN = {"bob": {"recurrent.shares", "recurrent.clip"}}  # which of them are right
 
@@ -49,6 +64,11 @@ def course(request, tmp_path_factory):
         nbgrader(folder, "autograde", assignment)
         nbgrader(folder, "generate_feedback", assignment)
     return folder
+
+
+def has_hidden_tests(folder):
+    """Whether it is the release in which nbgrader finds solutions and hidden tests."""
+    return "BEGIN HIDDEN TESTS" in (folder / "source" / START / f"{START}.ipynb").read_text(encoding="utf-8")
 
 
 def nbgrader(folder, *arguments, status=0):
@@ -94,8 +114,9 @@ def grades(folder, assignment, student):
 def test_the_marks_are_right(course, assignment):
     (path,) = execute.find([assignment])
     asked = [q for q in handout.questions(nbformat.read(path, as_version=4)) if q.points]
+    given = GIVEN | {"ada": {q.exercise for q in asked}, "kim": set() if has_hidden_tests(course) else {*LEARNED}}
     for student in HANDED_IN:
-        right = {q.exercise for q in asked} if student == "ada" else GIVEN.get(student, set())
+        right = given.get(student, set())
         expected = {handout.cell_id(q.exercise, "check"): (float(q.exercise in right), 1.0) for q in asked}
         assert grades(course, assignment, student) == expected, student
 
@@ -104,9 +125,21 @@ def test_the_marks_are_right(course, assignment):
 def test_a_class_gets_no_solutions_and_its_version(course):
     notebook = nbformat.read(course / "release" / RECURRENT / f"{RECURRENT}.ipynb", as_version=4)
     text = "\n".join(cell.source for cell in notebook.cells)
-    assert "counts.sum(1, keepdim=True)" not in text and "exercises.require" not in text and "BEGIN" not in text
+    assert "counts.sum(1, keepdim=True)" not in text and "HIDDEN TESTS" not in text and "BEGIN" not in text
     assert text.count("return ...  # your code here") == 12
     assert str(handout.read_version(notebook)) in notebook.cells[0].source
+
+
+@pytest.mark.slow
+def test_who_knows_the_cases_by_heart_reads_of_another_one_and_the_seed_stays_with_the_teacher(course):
+    page = html.unescape((course / "feedback" / "kim" / START / f"{START}.html").read_text(encoding="utf-8"))
+    if has_hidden_tests(course):
+        assert "Right for the cases in the chapter, but not for another one. For count_words(" in page
+        seed = (course / "home" / "marking_seed.txt").read_text(encoding="utf-8").strip()
+        written = [path for name in ("source", "release", "feedback") for path in (course / name).rglob("*.*")]
+        assert len(written) > 8 and not [path for path in written if seed in path.read_text(encoding="utf-8")]
+    else:
+        assert "another one" not in page
 
 
 @pytest.mark.slow
@@ -126,6 +159,6 @@ def test_the_feedback_says_what_is_wrong(course):
 def test_what_answers_itself_is_validated(course):
     """nbgrader's own check of a source before it is handed out passes where the solutions stand in it."""
     source = Path("source") / START / f"{START}.ipynb"
-    answered = "BEGIN SOLUTION" in (course / source).read_text(encoding="utf-8")
+    answered = has_hidden_tests(course)
     said = nbgrader(course, "validate", str(source))
     assert ("Success!" in said) == answered and ("count_words: not tried yet" in said) != answered, said

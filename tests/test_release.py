@@ -12,7 +12,7 @@ import pytest
 from notebook_code import CHAPTERS, solutions
 
 from lmtutor import exercises
-from lmtutor.classroom import handout, marking, release
+from lmtutor.classroom import handout, marking, release, unseen
 from lmtutor.course.cli import main
 from lmtutor.exercises import progress_file
 from lmtutor.runtime import CourseError
@@ -74,7 +74,10 @@ def test_each_exercise_is_an_answer_and_a_locked_check_below_it(path, how):
         grader = check.metadata["nbgrader"]
         assert not check.metadata["editable"] and not check.metadata["deletable"] and grader["locked"]
         assert grader["grade"] == (not question.optional) and grader.get("points", 0) == question.points
-        assert ("BEGIN HIDDEN TESTS" in check.source) == (how == "answered" and not question.optional)
+        hidden = re.findall(r"### BEGIN HIDDEN TESTS\n(.*?)\n### END HIDDEN TESTS", check.source, re.DOTALL)
+        asks = f'lmtutor.classroom.unseen.require("{question.exercise}", {question.function})'
+        wanted = [f"import lmtutor.classroom.unseen\n{asks}"] if how == "answered" and question.points else []
+        assert hidden == wanted and len(check.source.splitlines()) == 1 + 4 * len(wanted)
     metadata = [cell.metadata["nbgrader"] for cell in notebook.cells if "nbgrader" in cell.metadata]
     for one in metadata:
         jsonschema.validate(dict(one), SCHEMA)
@@ -321,3 +324,33 @@ def test_what_is_right_is_said_and_writes_nothing_to_stderr(capsys, monkeypatch)
     shown = capsys.readouterr()
     assert shown.out.endswith("start.count_words: right!\n") and "mine" in shown.out and shown.err == ""
     assert progress_file.read() == {}
+
+
+def known_by_heart(string):
+    known = {case[0]: right(*case) for case in unseen.comparison("start.count_words").cases}
+    return known.get(string, 2)
+
+
+def test_a_hidden_test_asks_what_the_chapter_does_not_show(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("LMTUTOR_HOME", str(tmp_path))
+    exercises.require("start.count_words", known_by_heart)
+    capsys.readouterr()
+    with pytest.raises(exercises.NotRight) as raised:
+        unseen.require("start.count_words", known_by_heart)
+    said = "not yet. Right for the cases in the chapter, but not for another one. For count_words(string="
+    assert str(raised.value).startswith(f"start.count_words: {said}")
+    with pytest.raises(exercises.NotRight) as again:  # with the seed that was kept
+        unseen.require("start.count_words", known_by_heart)
+    assert str(again.value) == str(raised.value) and capsys.readouterr().out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["marking_seed.txt"]
+    unseen.require("start.count_words", right)
+    assert capsys.readouterr().out == "start.count_words: right!\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(wrong, "not yet. For count_words("), (..., "not tried yet."), (exercises.find, "this is a")]
+)
+def test_a_hidden_test_says_first_what_the_check_says(answer, said):
+    with pytest.raises(exercises.NotRight) as raised:
+        unseen.require("start.count_words", answer, seed=1)
+    assert str(raised.value).startswith(f"start.count_words: {said}")

@@ -18,11 +18,17 @@ WORDS = {
 }
 
 STYLE = """
+:root { color-scheme: light dark; }
 body { font: 1.05rem/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1a1a1a; background: #fff; }
-table { border-collapse: collapse; width: 100%; } caption { text-align: left; font-weight: bold; padding: .5rem 0; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border: 1px solid #767676; }
-code, pre { font-size: .95em; overflow-wrap: anywhere; white-space: pre-wrap; } a { color: #0645ad; }
+  overflow-wrap: anywhere; color: #1a1a1a; background: #fff; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+caption { text-align: left; font-weight: bold; padding: .5rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .5rem; border: 1px solid #767676; }
+th:first-child { width: 30%; } th:nth-child(2) { width: 5.2rem; }
+dt { font-weight: bold; margin-top: 1rem; } dd { margin-left: 1rem; }
+code, pre { font-size: .95em; white-space: pre-wrap; } a { color: #0645ad; }
+@media (max-width: 30rem) { body { font-size: 1rem; padding: 0 .5rem; } th, td { padding: .25rem; }
+  th:nth-child(2) { width: 4rem; } }
 @media (prefers-color-scheme: dark) { body { color: #f0f0f0; background: #121212; } a { color: #9ec3ff; } }
 """
 

@@ -9,7 +9,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import re
-import secrets
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -24,7 +23,6 @@ from lmtutor import exercises, runtime
 from lmtutor.classroom import answers, handins, handout, sandbox, unseen
 from lmtutor.classroom.handins import HandIn
 from lmtutor.exercises import guard
-from lmtutor.exercises.examine import compare
 from lmtutor.runtime import CourseError
 
 CHAPTERS = Path(__file__).resolve().parent.parent.parent / "chapters"
@@ -218,18 +216,9 @@ def _examined(answer: answers.Answer, seed: int, box: sandbox.Sandbox) -> tuple[
         return UNTRIED, ""
     if verdict:
         return WRONG, verdict
-    compares = unseen.comparison(answer.exercise)
-    examine = compare(
-        compares.reference,
-        unseen.cases(answer.exercise, seed),
-        tolerance=compares.tolerance,
-        remark=compares.remark,
-        failure=compares.failure,
-    )
-    verdict = examine(ask)
-    if verdict is not None:
-        verdict = verdict if isinstance(verdict, str) else "It gives no answer."
-        return SHOWN_ONLY, f"Right for the cases in the chapter, but not for another one. {verdict}"
+    verdict = unseen.examine(answer.exercise, ask, seed)
+    if verdict:
+        return SHOWN_ONLY, verdict
     return RIGHT, ""
 
 
@@ -309,7 +298,7 @@ def mark(
             "Here nothing keeps a student's code from your files and the network: install bubblewrap, "
             "use Linux, or say --unsafe if you trust all hand-ins."
         )
-    seed = kept_seed() if seed is None else seed
+    seed = unseen.kept_seed() if seed is None else seed
     jobs = jobs or os.cpu_count() or 1
     peeked = _in_processes(peek, [(handin,) for handin in found], jobs, READ_SECONDS)
     seen = [one or ("", "The file cannot be read: reading it took too long, or too much memory.") for one in peeked]
@@ -343,21 +332,6 @@ def same_code(marked: Sequence[Marked]) -> list[list[str]]:
         if sum(result.size for result in one.results) >= LEAST_SIZE:
             groups[prints].append(one.student)
     return [sorted(students) for students in groups.values() if len(students) > 1]
-
-
-def kept_seed() -> int:
-    """A random seed that this machine keeps, so that marking twice gives the same marks and no student knows it."""
-    path = runtime.home() / "marking_seed.txt"
-    try:
-        return int(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        seed = secrets.randbelow(10**9)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{seed}\n", encoding="utf-8")
-    except OSError:
-        pass
-    return seed
 
 
 def _run(function: Callable, arguments: tuple, pipe) -> None:

@@ -2,8 +2,9 @@
 
 A folder is a whole course for nbgrader: `source/NAME/NAME.ipynb` for each notebook, and `nbgrader_config.py`. In a
 notebook each exercise becomes two cells: the answer, which belongs to the learner, and below it a locked cell with
-`lm.check(...)`, which nbgrader runs afresh and gives points for. What the metadata of these cells means to nbgrader is
-in its documentation, "Metadata format", version 3; which exercise they belong to is `lmtutor.classroom.handout`'s.
+`lm.check(...)`, which nbgrader runs afresh and gives points for; hidden tests in it ask the answer unseen cases, too.
+What the metadata of these cells means to nbgrader is in its documentation, "Metadata format", version 3; which exercise
+they belong to is `lmtutor.classroom.handout`'s.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ c = get_config()  # noqa: F821
 c.Execute.timeout = 900  # seconds that a cell may take: some train a model
 c.ClearSolutions.code_stub = {"python": "return ...  # your code here"}
 '''
+HIDDEN = "lmtutor.classroom.unseen"  # whose hidden tests have cases that the chapter does not show
 GAP = "your code here"  # the comment on the line of a stub that is to be replaced
 
 
@@ -183,8 +185,8 @@ def _exercise(cell: NotebookNode, question: handout.Question, answer: str | None
         cell.source = answered(cell.source, question.function, answer)
         cell.metadata["nbgrader"] = _for_nbgrader(cell, grade=False, locked=False, solution=True)
         if question.points:  # whatever a learner's copy of this cell holds, nbgrader puts this back
-            hidden = f'lm.exercises.require("{question.exercise}", {question.function})'
-            check.source += f"\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
+            hidden = f'{HIDDEN}.require("{question.exercise}", {question.function})'
+            check.source += f"\n### BEGIN HIDDEN TESTS\nimport {HIDDEN}\n{hidden}\n### END HIDDEN TESTS"
     return [cell, check]
 
 

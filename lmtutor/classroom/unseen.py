@@ -10,14 +10,15 @@ from __future__ import annotations
 import copy
 import math
 import random
+import secrets
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 
-from lmtutor import exercises
+from lmtutor import exercises, runtime
 from lmtutor.classroom import makers
-from lmtutor.exercises.examine import Comparison, same
+from lmtutor.exercises.examine import Comparison, Verdict, compare, same
 
 CASES = 5  # for an exercise
 TRIES = 60  # to find them
@@ -68,6 +69,67 @@ def comparison(exercise: str) -> Comparison:
 def without(names: list[str], seed: int = 0) -> list[str]:
     """The exercises among these that have no unseen case."""
     return [name for name in names if not cases(name, seed, 1)]
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def examine(exercise: str, answer: Callable, seed: int) -> Verdict:
+    """Examine with unseen cases an answer that is right for the chapter's own.
+
+    Args:
+        exercise: such as "recurrent.shares".
+        answer: a function.
+        seed: of the cases.
+
+    Returns:
+        None if the answer is right, else what is said to the student.
+    """
+    compares = comparison(exercise)
+    unknown = compare(
+        compares.reference,
+        cases(exercise, seed),
+        tolerance=compares.tolerance,
+        remark=compares.remark,
+        failure=compares.failure,
+    )
+    verdict = unknown(answer)
+    if verdict is None:
+        return None
+    verdict = verdict if isinstance(verdict, str) else "It gives no answer."
+    return f"Right for the cases in the chapter, but not for another one. {verdict}"
+
+
+def require(exercise: str, answer, seed: int | None = None) -> None:
+    """Examine an answer as `exercises.require` does, and with unseen cases, too: a hidden test for nbgrader.
+
+    The seed does not stand in the notebook, as nbgrader shows its hidden tests on the pages of feedback.
+
+    Args:
+        exercise: such as "recurrent.shares".
+        answer: what the learner wrote.
+        seed: of the unseen cases; else the one that this machine keeps.
+
+    Raises:
+        NotRight: the answer is not right for all cases, not tried yet, or a function of this package.
+    """
+    seed = kept_seed() if seed is None else seed
+    exercises.require(exercise, answer, beyond=lambda: examine(exercise, answer, seed))
+
+
+def kept_seed() -> int:
+    """A random seed that this machine keeps, so that marking twice gives the same marks and no student knows it."""
+    path = runtime.home() / "marking_seed.txt"
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        seed = secrets.randbelow(10**9)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{seed}\n", encoding="utf-8")
+    except OSError:
+        pass
+    return seed
 
 
 # --- a case with other numbers ----------------------------------------------------------------------------------------

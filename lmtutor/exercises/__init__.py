@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 from lmtutor.exercises import progress_file
-from lmtutor.exercises.examine import Exercise
+from lmtutor.exercises.examine import Exercise, Verdict
 from lmtutor.runtime import choose
 
 # Chapter number, or a companion's name such as "03_bug_hunt" -> module. The order is that of the course.
@@ -83,10 +84,15 @@ class NotRight(AssertionError):
         return [f"AssertionError: {self}"]
 
 
-def require(name: str, answer) -> None:
+def require(name: str, answer, beyond: Callable[[], Verdict] = lambda: None) -> None:
     """Examine an answer as `check` does, and record nothing: for cells that nbgrader marks.
 
     What goes to stderr meanwhile, a warning say, goes to stdout: nbgrader gives no points for a cell that writes there.
+
+    Args:
+        name: of the exercise.
+        answer: what the learner wrote.
+        beyond: examines an answer further that is right so far.
 
     Raises:
         NotRight: the answer is not right, not tried yet, or a function of this package.
@@ -94,7 +100,7 @@ def require(name: str, answer) -> None:
     if str(getattr(answer, "__module__", "")).split(".")[0] == "lmtutor":
         raise NotRight(f"{name}: this is a function of lmtutor's own, and not an answer.")
     with contextlib.redirect_stderr(sys.stdout):
-        complaint = find(name).examine(answer)
+        complaint = find(name).examine(answer) or beyond()
     if complaint:  # a sentence, or ...
         raise NotRight(f"{name}: not tried yet." if complaint is Ellipsis else f"{name}: not yet. {complaint}")
     print(f"{name}: right!")

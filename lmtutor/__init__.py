@@ -23,6 +23,7 @@ _ROOMS = {
         "summaries",
         "tagging",
     ),
+    "trust": ("annotators", "augmentation", "imbalance", "scaling", "selection", "shift"),
 }
 _MODULES = {name: f"lmtutor.{room}.{name}".replace("..", ".") for room, names in _ROOMS.items() for name in names}
 

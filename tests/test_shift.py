@@ -24,7 +24,7 @@ def test_weights_of_kinds_are_the_quotient_of_their_shares(seed):
     np.testing.assert_allclose(weights, shares, rtol=0, atol=1e-4)
 
 
-@pytest.mark.proof("14", "importance weights", "the quotient of the densities", "two normal distributions", exact=True)
+@pytest.mark.proof("14", "importance weights", "the quotient of the densities", "two normal distributions")
 def test_weights_of_the_true_probability_are_the_quotient_of_the_densities():
     x, old, new = np.linspace(-3, 4, 30), 300, 700
     p_old, p_new = np.exp(-(x**2) / 2), np.exp(-((x - 1) ** 2) / 2)

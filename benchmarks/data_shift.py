@@ -135,7 +135,8 @@ def domains() -> tuple[list[dict], str]:
             print(rows[-1], flush=True)
     return (
         rows,
-        f"Films, praise or complaint: 1,000 test sentences of SST-2, 600 test reviews of IMDB; MiniLM reads {LENGTH} pieces of a text. {ABOUT}",
+        f"Films, praise or complaint: 1,000 test sentences of SST-2, 600 test reviews of IMDB; MiniLM reads "
+        f"{LENGTH} pieces of a text. {ABOUT}",
     )
 
 

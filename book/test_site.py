@@ -136,7 +136,7 @@ def test_a_server_hands_out_each_page(address, name):
     with urlopen(f"{address}/{name}.html") as answer:
         page = answer.read().decode("utf-8")
         assert answer.status == 200 and answer.headers.get_content_type() == "text/html"
-    assert "<h1>" in page and page.rstrip().endswith("</html>")
+    assert "<title>" in page and page.rstrip().endswith("</html>")
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -313,7 +313,7 @@ def test_folded_sections_obey_the_keyboard_and_the_contents(browser, address):
 @in_browser
 def test_what_the_search_finds_in_a_folded_section_is_shown(browser, address):
     """The word stands in an optional section of chapter 05 alone."""
-    visit = Visit(browser, f"{address}/search.html?q=thirteenth")
+    visit = Visit(browser, f"{address}/search.html?q=outgrows")
     found = visit.page.locator('#search-results li a[href*="05_attention"]').first
     found.click()
     visit.page.wait_for_load_state()

@@ -51,7 +51,7 @@ addEventListener("toggle", markBoxes, true);  // what was folded had no width
 addEventListener("load", () => {
   markBoxes();
   reveal();
-  showFound();
+  setTimeout(showFound, 50);  // the marks are made some milliseconds after the page was read
   if (window.MathJax && MathJax.startup) MathJax.startup.promise.then(markBoxes);
 });
 addEventListener("resize", markBoxes);

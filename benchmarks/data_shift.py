@@ -129,8 +129,8 @@ def domains() -> tuple[list[dict], str]:
                 {
                     "vectors": reading,
                     "trained on": f"{n:,} reviews of IMDB",
-                    "SST-2, %": round(own, 1),
-                    "IMDB, %": round(there, 1),
+                    "SST-2, %": round(float(own), 1),
+                    "IMDB, %": round(float(there), 1),
                 }
             )
             print(rows[-1], flush=True)

@@ -11,7 +11,7 @@ from lmtutor.runtime import CourseError
 
 
 def dawid_skene(votes: np.ndarray, classes: int = 2, steps: int = 50) -> tuple[np.ndarray, np.ndarray]:
-    """The probable truth, and each annotator's confusion matrix, without any known label: by expectation-maximisation.
+    """The probable truth, and each annotator's confusion matrix, without any known label: `truth_and_habits`, checked.
 
     Args:
         votes: each annotator's label of each example, a whole number from 0 up: [examples, annotators].
@@ -30,6 +30,11 @@ def dawid_skene(votes: np.ndarray, classes: int = 2, steps: int = 50) -> tuple[n
             f"Votes are whole numbers from 0 to {classes - 1}, a row an example and a column for each of at least two "
             f"annotators; the shape is {votes.shape}."
         )
+    return truth_and_habits(votes, classes, steps)
+
+
+def truth_and_habits(votes, classes=2, steps=50):
+    """P(truth), [examples, classes], and P(annotator says v | truth t), [annotators, t, v]: Dawid and Skene's EM."""
     said = np.eye(classes)[votes]  # [examples, annotators, classes], a one where the vote is
     truth = said.mean(axis=1)  # [examples, classes]
     for _ in range(steps):

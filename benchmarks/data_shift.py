@@ -1,11 +1,10 @@
-"""What chapter 14 says of amount, shift, rare classes and augmentation, on real sentences and on the phrasebook.
+"""What chapter 14 says of amount, shift and rare classes, on real sentences.
 
 python benchmarks/data_shift.py curves   SST-2: learning curves, and what their beginnings foretell
 python benchmarks/data_shift.py domains  SST-2 and IMDB: a classifier of one asked about the other, and weights
 python benchmarks/data_shift.py spam     SMS spam, three in a hundred: remedies for a rare class
-python benchmarks/data_shift.py back     the phrasebook there and back: what a translation changes
 
-All but the last want real data (LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR).
+They want real data (LMTUTOR_SOURCE=local and LMTUTOR_DATA_DIR).
 """
 
 import argparse
@@ -13,8 +12,6 @@ import functools
 import statistics
 
 import numpy as np
-import torch
-import translation
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from measure import band
@@ -27,7 +24,7 @@ import lmtutor as lm
 from lmtutor import pretrained, results, sentences
 from lmtutor.models import bert
 from lmtutor.runtime import Stopwatch
-from lmtutor.trust import augmentation, imbalance, scaling, shift
+from lmtutor.trust import imbalance, scaling, shift
 
 SEEDS = (0, 1, 2, 3)
 SIZES, SEEN = (50, 100, 200, 400, 800, 1600, 3200), 400  # the law is fitted to the sizes up to SEEN
@@ -189,67 +186,11 @@ def spam() -> tuple[list[dict], str]:
     )
 
 
-def back() -> tuple[list[dict], str]:
-    """English to German and back with chapter 07's models, greedily and drawn at random."""
-    cfg, rows = lm.setup("07"), []
-    for seed in SEEDS[:3]:
-        task = translation.task_of(cfg, "de")
-        there = translation.train(task, translation.TRANSFORMER, seed)
-        task.encoded["train"] = [(target, source) for source, target in task.encoded["train"]]
-        home = translation.train(task, translation.TRANSFORMER, seed)
-        english = [source for source, _ in task.pairs["test"]][:300]
-        for name, temperature in (("likeliest", 0.0), ("drawn", 0.7), ("drawn", 1.3)):
-            german = said(task, there, english, temperature, seed)
-            again = said(task, home, german, temperature, seed + 100)
-            same = [a == b for a, b in zip(english, again, strict=True)]
-            kept = [augmentation.negations(a) == augmentation.negations(b) for a, b in zip(english, again, strict=True)]
-            negated = [k for k, a in zip(kept, english, strict=True) if augmentation.negations(a)]
-            row = {
-                "translations": f"{name}, temperature {temperature}" if temperature else name,
-                "seed": seed,
-                "come back as they were, %": 100 * statistics.mean(same),
-                "as negated as before, %": 100 * statistics.mean(kept),
-                "of negated ones, %": 100 * statistics.mean(negated),
-            }
-            rows.append(row)
-            print(row, [pair for pair in zip(english, again, strict=True) if pair[0] != pair[1]][:3], flush=True)
-    table = []
-    for name in dict.fromkeys(row["translations"] for row in rows):
-        mine = [row for row in rows if row["translations"] == name]
-        table.append({"translations": name, "seeds": len(mine)})
-        table[-1] |= {key: band([row[key] for row in mine]) for key in list(rows[0])[2:]}
-    return table, (
-        f"300 test sentences of the phrasebook, into German and back, by two Transformers of chapter 07 "
-        f"({cfg.epochs} epochs each); lowest to highest over the seeds."
-    )
-
-
-def said(task, model, sources: list[str], temperature: float, seed: int) -> list[str]:
-    """Translations: the likeliest token each time, or drawn with this temperature."""
-    ids = [task.tokenizer.encode(one).ids for one in sources]
-    if not temperature:
-        return translation.translate(task, model, 1, ids)
-    generator, found = torch.Generator().manual_seed(seed), []
-    for begin in range(0, len(ids), 100):
-        batch = translation.batches.pad(ids[begin : begin + 100])
-        made = torch.full((len(batch["input_ids"]), 1), translation.START)
-        with torch.inference_mode():
-            cache = translation.transformer.start(model, batch["input_ids"], batch["attention_mask"])
-            for _ in range(task.cfg.max_tokens):
-                logits = translation.transformer.step(model, made[:, -1:], cache)  # [batch, vocab]
-                drawn = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
-                made = torch.cat([made, drawn], dim=1)
-        for row in made[:, 1:].tolist():
-            end = row.index(translation.END) if translation.END in row else len(row)
-            found.append(task.tokenizer.decode(row[:end]).strip())
-    return found
-
-
-PARTS = {"curves": curves, "domains": domains, "spam": spam, "back": back}
+PARTS = {"curves": curves, "domains": domains, "spam": spam}
 
 
 def main(part: str) -> None:
-    lm.setup("07")
+    lm.setup()
     with Stopwatch() as watch:
         rows, about = PARTS[part]()
     results.record(

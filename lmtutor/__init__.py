@@ -23,7 +23,17 @@ _ROOMS = {
         "summaries",
         "tagging",
     ),
-    "trust": ("annotators", "augmentation", "imbalance", "scaling", "selection", "shift"),
+    "trust": (
+        "annotators",
+        "augmentation",
+        "duplicates",
+        "imbalance",
+        "influence",
+        "label_noise",
+        "scaling",
+        "selection",
+        "shift",
+    ),
 }
 _MODULES = {name: f"lmtutor.{room}.{name}".replace("..", ".") for room, names in _ROOMS.items() for name in names}
 

@@ -30,6 +30,7 @@ import wrong_answers_classify
 import wrong_answers_extract
 import wrong_answers_finetune
 import wrong_answers_generate
+import wrong_answers_influence
 import wrong_answers_ngram
 import wrong_answers_pretrain
 import wrong_answers_recurrent
@@ -71,6 +72,7 @@ for module in (
     wrong_answers_transformer,
     wrong_answers_translate,
     wrong_answers_generate,
+    wrong_answers_influence,
     wrong_answers_pretrain,
     wrong_answers_finetune,
     wrong_answers_extract,

@@ -480,6 +480,65 @@ def _after_calls(draw, shown):
     return *(round(x, 2) for x in _numbers(draw, 2, 0.1, 3)), calls
 
 
+# --- chapter 14 -------------------------------------------------------------------------------------------------------
+
+
+def _seen_accuracy(draw, shown):
+    return draw.uniform(0.1, 1.0), draw.uniform(0.0, 0.5)
+
+
+def _after_cleaning(draw, shown):
+    _, _, suspicious, accuracy = draw.choice(shown)
+    return *([draw.randint(0, 20) for _ in range(draw.randint(4, 8))] for _ in range(2)), suspicious, accuracy
+
+
+def _caught(draw, shown):
+    return draw.uniform(0.1, 0.95), draw.randint(2, 9), draw.randint(2, 6)
+
+
+def _connected(draw, shown):
+    count = draw.randint(6, 12)
+    return [tuple(draw.sample(range(count), 2)) for _ in range(draw.randint(3, count - 2))], count
+
+
+def _influence_1d(draw, shown):
+    size = draw.randint(3, 6)
+    xs, ys = _numbers(draw, size), _zeros_and_ones(draw, size)
+    case = xs, ys, draw.randrange(size), draw.uniform(-2, 2), draw.randint(0, 1)
+    return *case, draw.uniform(-1, 1), draw.uniform(0.3, 2)
+
+
+def _tracin(draw, shown):
+    steps, size = draw.randint(2, 4), draw.randint(1, 3)
+    gradients = [[_numbers(draw, size) for _ in range(steps)] for _ in range(2)]
+    return *gradients, [draw.uniform(0.05, 0.5) for _ in range(steps)]
+
+
+def _votes(draw, shown):
+    size = draw.randint(2, 5)
+    votes = _zeros_and_ones(draw, size)
+    return votes, _numbers(draw, size, 0.4, 0.95), _numbers(draw, size, 0.4, 0.95), draw.uniform(0.1, 0.9)
+
+
+def _smote(draw, shown):
+    size, k = draw.randint(4, 7), draw.randint(1, 3)
+    picks = [draw.randrange(size * k) for _ in range(4)]
+    return [_numbers(draw, 2, -3, 3) for _ in range(size)], k, picks, _numbers(draw, 4, 0.05, 0.95)
+
+
+def _prepare(draw, shown):
+    while True:
+        every, labels = draw.randint(2, 5), [int(draw.random() < 0.25) for _ in range(draw.randint(8, 16))]
+        rest = [label for i, label in enumerate(labels) if i % every]
+        if 0 < sum(rest) < len(rest) / 2:
+            return labels, every
+
+
+def _next_to_label(draw, shown):
+    rows = [_shares(draw, 3) for _ in range(draw.randint(4, 8))]
+    return rows, draw.randint(1, 3)
+
+
 MAKERS = {
     "start.count_words": _count_words,
     "ngram.log_probability": lambda draw, shown: (_numbers(draw, draw.randint(2, 6), 0.05, 1),),
@@ -573,4 +632,19 @@ MAKERS = {
     "adapt.tuned": _tuned,
     "adapt.four_bits": _four_bits,
     "adapt_bugs.after_calls": _after_calls,
+    "influence.seen_accuracy": _seen_accuracy,
+    "influence.after_cleaning": _after_cleaning,
+    "influence.caught": _caught,
+    "influence.groups": _connected,
+    "influence.influence_1d": _influence_1d,
+    "influence.tracin": _tracin,
+    "influence.importance": lambda draw, shown: (
+        _numbers(draw, draw.randint(2, 5), 0.02, 0.97),
+        draw.randint(5, 90),
+        draw.randint(100, 400),
+    ),
+    "influence.truth_from_votes": _votes,
+    "influence.smote": _smote,
+    "influence.prepare": _prepare,
+    "influence.next_to_label": _next_to_label,
 }

@@ -41,6 +41,7 @@ BENCH = [
     ("adapters", "speed", False),
     ("adapters", "memory", False),
     ("smollm_adapters", "", False),
+    ("data_influence", "speed", False),
 ]
 # The longest first, so that no core waits long for the last one.
 SCOREBOARD = [

@@ -40,8 +40,8 @@ def encoder():
     return bert.load(folder).eval(), AutoTokenizer.from_pretrained(folder)
 
 
-def percent(values, digits=1) -> float:
-    return round(100 * statistics.mean(values), digits)
+def percent(values, digits=1) -> float:  # of numbers, or of booleans
+    return round(100 * float(np.mean(values)), digits)
 
 
 def spread(values, digits=1) -> str:

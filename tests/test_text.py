@@ -21,6 +21,7 @@ from lmtutor.models import ngram, recurrent, tagger
 from lmtutor.runtime import CourseError
 from lmtutor.tasks import chatting, extraction, finetuning, pretraining, summaries, tagging
 from lmtutor.tasks import sentences as sentence_vectors
+from lmtutor.trust import augmentation, duplicates
 
 # Texts with what takes sentences apart: marks, quotes, brackets, line breaks, also the odd ones of Unicode.
 any_text = st.text() | st.text(alphabet="aB1 .!?\"')([\n\r\t'é中\u0085\u2028\u00a0_-<>", max_size=60)
@@ -346,6 +347,10 @@ WANT_A_LIST = {
     "tasks.tagging.to_bio tags": tagging.to_bio,
     "tasks.tagging.to_bioes tags": tagging.to_bioes,
     "tasks.extraction.text_vectors texts": lambda one: extraction.text_vectors(None, TOKENIZER(), one),
+    "trust.augmentation.replace_words others": lambda one: augmentation.replace_words("a", {"a": one}, 1.0, RNG),
+    "trust.duplicates.hashed texts": duplicates.hashed,
+    "trust.duplicates.near_duplicates texts": duplicates.near_duplicates,
+    "trust.duplicates.near_duplicates others": lambda one: duplicates.near_duplicates(["a"], one),
 }  # fmt: skip
 # What chapters 10 and 11 build in front of the reader, line by line; tags are told there if a letter is none.
 SHOWN = {

@@ -427,6 +427,29 @@ EXERCISES = {
             remark=_remark_after_cleaning,
         ),
     ),
+    "importance": Exercise(
+        hint="Bayes' rule: of the classifier's data the share old / (old + new) is old. So p / (1 - p) = "
+        "p_new(x) / p_old(x) times new / old. Solve this for p_new(x) / p_old(x).",
+        examine=compare(
+            importance,
+            [([0.5], 1, 1), ([0.5, 0.75], 100, 50), ([0.1, 0.3, 0.9], 20, 80), ([0.0, 0.25], 7, 3)],
+            remark=_remark_importance,
+        ),
+    ),
+    "truth_from_votes": Exercise(
+        hint="Multiply share by the probability of each vote if the truth is 1, and 1 - share by the probability of "
+        "each vote if it is 0. The answer is the first product over the sum of both.",
+        examine=compare(
+            truth_from_votes,
+            [
+                ([1], [0.8], [0.7], 0.5),
+                ([0], [0.8], [0.7], 0.25),
+                ([1, 0], [0.9, 0.6], [0.95, 0.55], 0.5),
+                ([1, 1, 0], [0.6, 0.55, 0.99], [0.5, 0.6, 0.98], 0.3),
+            ],
+            remark=_remark_truth_from_votes,
+        ),
+    ),
     "caught": Exercise(
         "First one band: all of its rows agree. Then: no band agrees. Then the opposite of that.",
         compare(
@@ -452,6 +475,25 @@ EXERCISES = {
                 ([(2, 0), (1, 0), (4, 3), (3, 2)], 6),
             ],
             remark=_remark_groups,
+        ),
+    ),
+    "smote": Exercise(
+        hint="For each pick: i = pick // k; the squared distances from rare[i] to all others; their order, without i "
+        "itself; number pick % k of it is the neighbour. Then start + step * (neighbour - start).",
+        examine=compare(smote, _SMOTE_CASES, remark=_remark_smote),
+    ),
+    "prepare": Exercise(
+        hint="Take test = every so many of the *original* numbers first, and balance what is left.",
+        examine=compare(
+            prepare,
+            [
+                ([0, 1, 0, 0], 3),
+                ([1, 0, 0, 1, 0, 0, 0, 0, 1, 0], 5),
+                ([0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0], 4),
+                ([0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0], 4),
+                ([0, 1, 0, 0, 0, 0, 1, 0, 0], 3),
+            ],
+            remark=_remark_prepare,
         ),
     ),
     "influence_1d": Exercise(
@@ -481,48 +523,6 @@ EXERCISES = {
                 ([[1.0, 2.0], [0.0, 1.0], [-1.0, 1.0]], [[0.5, 1.0], [2.0, 2.0], [1.0, 3.0]], [0.4, 0.2, 0.1]),
             ],
             remark=_remark_tracin,
-        ),
-    ),
-    "importance": Exercise(
-        hint="Bayes' rule: of the classifier's data the share old / (old + new) is old. So p / (1 - p) = "
-        "p_new(x) / p_old(x) times new / old. Solve this for p_new(x) / p_old(x).",
-        examine=compare(
-            importance,
-            [([0.5], 1, 1), ([0.5, 0.75], 100, 50), ([0.1, 0.3, 0.9], 20, 80), ([0.0, 0.25], 7, 3)],
-            remark=_remark_importance,
-        ),
-    ),
-    "truth_from_votes": Exercise(
-        hint="Multiply share by the probability of each vote if the truth is 1, and 1 - share by the probability of "
-        "each vote if it is 0. The answer is the first product over the sum of both.",
-        examine=compare(
-            truth_from_votes,
-            [
-                ([1], [0.8], [0.7], 0.5),
-                ([0], [0.8], [0.7], 0.25),
-                ([1, 0], [0.9, 0.6], [0.95, 0.55], 0.5),
-                ([1, 1, 0], [0.6, 0.55, 0.99], [0.5, 0.6, 0.98], 0.3),
-            ],
-            remark=_remark_truth_from_votes,
-        ),
-    ),
-    "smote": Exercise(
-        hint="For each pick: i = pick // k; the squared distances from rare[i] to all others; their order, without i "
-        "itself; number pick % k of it is the neighbour. Then start + step * (neighbour - start).",
-        examine=compare(smote, _SMOTE_CASES, remark=_remark_smote),
-    ),
-    "prepare": Exercise(
-        hint="Take test = every so many of the *original* numbers first, and balance what is left.",
-        examine=compare(
-            prepare,
-            [
-                ([0, 1, 0, 0], 3),
-                ([1, 0, 0, 1, 0, 0, 0, 0, 1, 0], 5),
-                ([0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0], 4),
-                ([0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0], 4),
-                ([0, 1, 0, 0, 0, 0, 1, 0, 0], 3),
-            ],
-            remark=_remark_prepare,
         ),
     ),
     "next_to_label": Exercise(

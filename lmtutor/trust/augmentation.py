@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lmtutor.data.text import words
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 # and what ends in n't
 NEGATIONS = frozenset(("no", "not", "never", "nobody", "none", "nothing", "nor", "neither", "nowhere"))
@@ -104,7 +104,7 @@ def replace_words(
     for word in text.split():
         bare = word.strip(".,;:!?").lower()
         if bare in others and bare not in keep and generator.random() < share:
-            new = generator.choice(list(others[bare]))
+            new = generator.choice(several(others[bare], "others"))
             word = word.lower().replace(bare, new.capitalize() if word[0].isupper() else new)
         found.append(word)
     return " ".join(found)

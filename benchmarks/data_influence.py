@@ -107,12 +107,12 @@ def leaks(_) -> None:
         train, test = corpus["train"]["text"], corpus["test"]["text"]
         best = np.zeros(len(test))
         with Stopwatch() as watch:
-            for _, j, similarity in duplicates.near_duplicates(train, test, threshold=0.7, size=size):
+            for _, j, similarity in duplicates.near_duplicates(train, test, threshold=0.5, size=size):
                 best[j] = max(best[j], similarity)
         known = {text.strip() for text in train}
         row = {"data": name, "train": len(train), "test": len(test)}
         row["word for word"] = sum(text.strip() in known for text in test)
-        row |= {f"J at least {least}": int((best >= least).sum()) for least in (1.0, 0.9, 0.8, 0.7)}
+        row |= {f"J at least {least}": int((best >= least).sum()) for least in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)}
         rows.append(row)
         print(row, f"{watch.seconds:.1f} s", flush=True)
     results.record(

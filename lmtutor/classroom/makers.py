@@ -537,6 +537,30 @@ def _prepare(draw, shown):
 def _next_to_label(draw, shown):
     rows = [_shares(draw, 3) for _ in range(draw.randint(4, 8))]
     return rows, draw.randint(1, 3)
+def _rates(draw, shown):
+    right = [True, *draw.choices([True, False], k=draw.randint(3, 8))]
+    return right, draw.choices([True, False], k=len(right))
+
+
+def _single_edits(draw, shown):
+    return "".join(draw.choices("abcdef", k=draw.randint(2, 5))), "".join(draw.sample("abcxyz", 2))
+
+
+def _hotflip(draw, shown):
+    places, words, size = draw.randint(2, 4), draw.randint(3, 6), draw.randint(2, 3)
+    rows = [[_numbers(draw, size) for _ in range(many)] for many in (places, words)]
+    return *rows, [draw.randrange(words) for _ in range(places)]
+
+
+def _greedy(draw, shown):
+    margin, words, choices, _ = draw.choice([case for case in shown if len(case[1]) > 1])
+    order = draw.sample(range(len(words)), len(words))
+    return margin, [words[i] for i in order], choices, draw.randint(2, 12)
+
+
+def _let_in(draw, shown):
+    inside = _numbers(draw, draw.choice([4, 5, 8, 10]))
+    return inside, _numbers(draw, draw.randint(3, 8)), draw.choice([0.3, 0.55, 0.72, 0.93])
 
 
 MAKERS = {
@@ -647,4 +671,9 @@ MAKERS = {
     "influence.smote": _smote,
     "influence.prepare": _prepare,
     "influence.next_to_label": _next_to_label,
+    "robust.rates": _rates,
+    "robust.single_edits": _single_edits,
+    "robust.hotflip": _hotflip,
+    "robust.greedy": _greedy,
+    "robust.let_in": _let_in,
 }

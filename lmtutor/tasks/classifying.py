@@ -5,7 +5,7 @@ Built and explained in chapter 04.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ def train(
     batch_size: int = 50,
     warm_up: float = 0.3,
     validation: tuple[Sequence[Sequence[int]], Sequence[int]] = ((), ()),
+    loss: Callable = classifier.loss,
     seed: int = 0,
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -40,6 +41,7 @@ def train(
         batch_size: texts in a batch.
         warm_up: share of the steps in which the learning rate rises.
         validation: texts and labels whose loss is measured after each epoch as `validation_loss`, and nothing else.
+        loss: (model, batch) -> mean loss and number of texts, see `training.fit`; cross-entropy if not given.
         seed: of the order of the batches and of dropout; the weights are what they are.
         progress: whether to show a bar.
 
@@ -51,7 +53,7 @@ def train(
     history = training.fit(
         model,
         order,  # the ready-made batches of all epochs
-        loss=classifier.loss,
+        loss=loss,
         epochs=1,
         batch_size=1,
         shuffle=False,

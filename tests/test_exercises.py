@@ -573,6 +573,8 @@ def test_other_types_of_number_and_container_pass_too(name):
             isinstance(part, list) and isinstance([*part, 0][0], str) for part in result
         ):
             return [tuple(part) for part in result]  # lists of words
+        if isinstance(result, tuple) and isinstance(result[0], list) and isinstance([*result[0], 0][0], str):
+            return [tuple(result[0]), *map(np.float64, result[1:])]  # a list of words, and numbers
         if isinstance(result, list) and result and isinstance(result[0], tuple) and isinstance(result[0][1], list):
             return tuple([np.float64(number), array(items, float)] for number, items in result)
         kind = None if getattr(result, "dtype", None) == torch.bool else float  # a mask stays one

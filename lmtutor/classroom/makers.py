@@ -552,7 +552,7 @@ def _hotflip(draw, shown):
     return *rows, [draw.randrange(words) for _ in range(places)]
 
 
-def _greedy(draw, shown):
+def _greedy_attack(draw, shown):
     margin, words, choices, _ = draw.choice([case for case in shown if len(case[1]) > 1])
     order = draw.sample(range(len(words)), len(words))
     return margin, [words[i] for i in order], choices, draw.randint(2, 12)
@@ -674,6 +674,6 @@ MAKERS = {
     "robust.rates": _rates,
     "robust.single_edits": _single_edits,
     "robust.hotflip": _hotflip,
-    "robust.greedy": _greedy,
+    "robust.greedy": _greedy_attack,
     "robust.let_in": _let_in,
 }

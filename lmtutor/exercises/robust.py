@@ -305,20 +305,6 @@ EXERCISES = {
             remark=_remark_hotflip,
         ),
     ),
-    "steepest": Exercise(
-        "How long is each text's own shift in the code above? Divide each gradient by its own length, and mind the "
-        "gradient that has none.",
-        compare(
-            steepest,
-            [
-                ([[3.0, 4.0]], 1.0),
-                ([[3.0, 4.0], [0.0, 2.0]], 1.0),
-                ([[0.0, 0.0], [0.0, -2.0]], 0.5),
-                ([[1.0, -2.0, 2.0], [0.1, 0.0, 0.0], [0.0, 0.3, -0.4]], 2.0),
-            ],
-            remark=_remark_steepest,
-        ),
-    ),
     "greedy": Exercise(
         "Keep the best text and its margin. In each round make all texts with one more exchange at a place that was "
         "not changed, no more than the budget has left, and go on from the lowest. Stop below 0, or if nothing helps.",
@@ -336,6 +322,20 @@ EXERCISES = {
                 (_EVEN, ["so", "what"], {"what": ["much"]}, 10),
             ],
             remark=_remark_greedy,
+        ),
+    ),
+    "steepest": Exercise(
+        "How long is each text's own shift in the code above? Divide each gradient by its own length, and mind the "
+        "gradient that has none.",
+        compare(
+            steepest,
+            [
+                ([[3.0, 4.0]], 1.0),
+                ([[3.0, 4.0], [0.0, 2.0]], 1.0),
+                ([[0.0, 0.0], [0.0, -2.0]], 0.5),
+                ([[1.0, -2.0, 2.0], [0.1, 0.0, 0.0], [0.0, 0.3, -0.4]], 2.0),
+            ],
+            remark=_remark_steepest,
         ),
     ),
     "interval": Exercise(

@@ -265,7 +265,7 @@ def trainings(cfg, cache: Path | None, most: int) -> None:
         row = {"training": name}
         for measure in several[0]:
             values = [one[measure] for one in several]
-            row |= {measure: round(float(np.mean(values)), 1), f"{measure} ±": round(float(np.std(values, ddof=1)), 1)}
+            row[measure] = f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
         rows.append(row)
     results.record(
         "robustness_training",

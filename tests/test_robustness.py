@@ -215,7 +215,7 @@ def test_pgd_of_the_chapter_is_that_of_the_package():
     agree(chapters.pgd(model, batch, 0.2, 4), its, within=1e-12)
 
 
-@pytest.mark.proof("15", "margins under PGD", "margin - r |w| / sqrt(T)", "a random linear bag, where it is exact")
+@pytest.mark.proof("15", "margins under PGD", "margin - r ‖w‖ / √T", "a random linear bag, where it is exact")
 def test_pgd_is_exact_on_a_linear_model():
     torch.manual_seed(1)
     bag = classifier.BagOfEmbeddings(50, embedding_size=8).double().eval()
@@ -227,7 +227,10 @@ def test_pgd_is_exact_on_a_linear_model():
     for random_start in (False, True):
         shift = adversarial.pgd(bag, batch, 0.1, 20, random_start=random_start)
         after = adversarial.margins(adversarial.logits(bag, batch, shift), batch["labels"])
-        agree(after, margin - reach, within=1e-10 if not random_start else 1e-3)
+        if random_start:  # it comes near
+            assert (after - margin + reach).abs().max() < 1e-3
+        else:
+            agree(after, margin - reach, within=1e-10)
 
 
 def test_no_attack_leaves_its_ball_or_touches_padding():

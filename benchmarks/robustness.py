@@ -57,17 +57,17 @@ class Reader:
         said = self.logits(map(" ".join, texts))
         return said[:, label] - said[:, 1 - label]
 
-    @torch.no_grad()
-    def vectors(self, texts) -> np.ndarray:
-        """The vector that the classifier's last layer reads: [texts, hidden]."""
-        kept = []
-        handle = self.model.classifier.register_forward_pre_hook(lambda _module, given: kept.append(given[0]))
+    def both(self, texts) -> tuple[np.ndarray, np.ndarray]:
+        """Logits, and the vectors that the last layer made them of: [texts, labels], [texts, hidden]."""
+        sequences, kept = self.encode(texts), []
+        handle = self.model.classifier.register_forward_pre_hook(lambda _module, given: kept.append(given[0].numpy()))
         try:
-            for sequence in self.encode(texts):
-                self.model.eval()(torch.tensor([sequence]), torch.ones(1, len(sequence), dtype=torch.long))
+            said = classifier.logits(self.model, sequences)
         finally:
             handle.remove()
-        return torch.cat(kept).numpy()
+        order = np.concatenate(batches.in_order_of_length(list(map(len, sequences))))
+        vectors = np.concatenate(kept)
+        return said, vectors[np.argsort(order)]
 
 
 def words_in(texts) -> list[list[str]]:
@@ -279,40 +279,61 @@ def trainings(cfg, cache: Path | None, most: int) -> None:
     )
 
 
-def real(examples: int) -> None:
+def asked_elsewhere(seed: int, sst, imdb, news, examples: int) -> dict:
+    """What MiniLM, trained on some sentences of SST-2, says elsewhere: probabilities and areas under the curve."""
+    draw = np.random.default_rng(seed).permutation(len(sst["train"]["text"]))[:examples]
+    texts, theirs = [sst["train"]["text"][i] for i in draw], [sst["train"]["label"][i] for i in draw]
+    reader = Reader(texts, theirs, seed, 1e-4)
+    words = words_in(sst["test"]["text"][:500])
+    sets = {f"SST-2, {typos} typos": mistyped(words, typos, seed) for typos in (0, 2, 8)}
+    sets["IMDB, first 128 pieces"] = [one.replace("<br />", " ") for one in imdb["text"][:200]]
+    seen = {name: reader.both(some) for name, some in sets.items()}
+    elsewhere = {"IMDB": seen["IMDB, first 128 pieces"], "newsgroups": reader.both(news["text"][:200])}
+    distance = outliers.Mahalanobis(reader.both(texts[:600])[1], theirs[:600])
+    scores = {
+        "maximum probability": lambda said, vectors: outliers.max_probability(said),
+        "energy": lambda said, vectors: outliers.negative_energy(said),
+        "Mahalanobis": lambda said, vectors: distance(vectors),
+    }
+    inside = [side[:200] for side in seen["SST-2, 0 typos"]]
+    return {
+        "p": {name: torch.tensor(said).softmax(-1).tolist() for name, (said, _) in seen.items()},
+        "areas": {
+            f"{name}/{title}": outliers.auroc(one(*inside), one(*outside))
+            for name, outside in elsewhere.items()
+            for title, one in scores.items()
+        },
+    }
+
+
+def real(examples: int, cache: Path | None) -> None:
     """SST-2: what changes MiniLM's mind, and what it says of texts from elsewhere."""
     sst, imdb, news = lm.load("sst2"), lm.load("imdb", "test"), lm.load("20newsgroups", "test")
-    words, labels = words_in(sst["test"]["text"][:500]), list(sst["test"]["label"][:500])
-    far, far_labels = [one.replace("<br />", " ") for one in imdb["text"][:200]], list(imdb["label"][:200])
-    others = {"IMDB": far, "newsgroups": list(news["text"][:200])}
-    accuracy: dict[str, list[float]] = {}
-    error: dict[str, list[float]] = {}
-    areas: dict[tuple[str, str], list[float]] = {}
-    said_by: dict[str, list[np.ndarray]] = {}
+    labels = {"SST-2": list(sst["test"]["label"][:500]), "IMDB": list(imdb["label"][:200])}
+    accuracy, error, areas, said_by = ({} for _ in range(4))
     for seed in SEEDS:
-        draw = np.random.default_rng(seed).permutation(len(sst["train"]["text"]))[:examples]
-        texts, theirs = [sst["train"]["text"][i] for i in draw], [sst["train"]["label"][i] for i in draw]
-        reader = Reader(texts, theirs, seed, 1e-4)
-        shifts = {f"SST-2, {typos} typos": mistyped(words, typos, seed) for typos in (0, 2, 8)}
-        for name, some in {**shifts, "IMDB, first 128 pieces": far}.items():
-            said, true = reader.logits(some), np.array(far_labels if "IMDB" in name else labels)
-            p = torch.tensor(said).softmax(-1).numpy()
+        found = cached(cache, f"real {seed}", partial(asked_elsewhere, seed, sst, imdb, news, examples))
+        for name, rows in found["p"].items():
+            p, true = np.array(rows), np.array(labels[name.partition(",")[0]])
+            right = p.argmax(1) == true
             said_by.setdefault(name, []).append(p)
-            accuracy.setdefault(name, []).append(100 * float((said.argmax(1) == true).mean()))
-            error.setdefault(name, []).append(
-                100 * metrics.expected_calibration_error(p.max(1), said.argmax(1) == true, bins=10)
-            )
-        scores = {"maximum probability": outliers.max_probability, "energy": outliers.negative_energy}
-        inside = list(map(" ".join, words[:200]))
-        distance = outliers.Mahalanobis(reader.vectors(texts[:600]), theirs[:600])
-        for name, some in others.items():
-            for title, one in scores.items():
-                pair = one(reader.logits(inside)), one(reader.logits(some))
-                areas.setdefault((name, title), []).append(outliers.auroc(*pair))
-            pair = distance(reader.vectors(inside)), distance(reader.vectors(some))
-            areas.setdefault((name, "Mahalanobis"), []).append(outliers.auroc(*pair))
-        print(seed, {k: round(v[-1], 1) for k, v in accuracy.items()}, {k: round(v[-1], 3) for k, v in areas.items()})
-    keep(accuracy, error, areas, said_by, {"SST-2": labels, "IMDB": far_labels}, examples)
+            accuracy.setdefault(name, []).append(100 * float(right.mean()))
+            error.setdefault(name, []).append(100 * metrics.expected_calibration_error(p.max(1), right, bins=10))
+        for name, area in found["areas"].items():
+            areas.setdefault(tuple(name.split("/")), []).append(area)
+    keep(accuracy, error, areas, said_by, labels, examples)
+
+
+def cached(cache: Path | None, name: str, work) -> dict:
+    """What `work` finds, kept in the folder, if there is one: a program that was broken off can go on."""
+    kept = cache / f"{name}.json" if cache else None
+    if kept and kept.exists():
+        return json.loads(kept.read_text(encoding="utf-8"))
+    found = work()
+    if kept:
+        cache.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(found), encoding="utf-8")
+    return found
 
 
 def keep(accuracy, error, areas, said_by, labels, examples: int) -> None:
@@ -363,12 +384,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="?", default="reviews", choices=("reviews", "training", "real"))
     parser.add_argument("--count", type=int, default=40, help="reviews that are attacked word by word")
-    parser.add_argument("--examples", type=int, default=2000, help="sentences of SST-2 to learn from")
-    parser.add_argument("--cache", type=Path, help="folder that keeps each training's numbers (training)")
+    parser.add_argument("--examples", type=int, default=1500, help="sentences of SST-2 to learn from")
+    parser.add_argument("--cache", type=Path, help="folder that keeps each training's numbers (training, real)")
     parser.add_argument("--most", type=int, default=99, help="new trainings, then stop (training)")
     given = parser.parse_args()
     cfg = lm.setup("15", quiet=True)
     if given.part == "training":
         trainings(cfg, given.cache, given.most)
     else:
-        reviews(given.count) if given.part == "reviews" else real(given.examples)
+        reviews(given.count) if given.part == "reviews" else real(given.examples, given.cache)

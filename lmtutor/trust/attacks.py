@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from lmtutor.data import text as words_of
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 Ask = Callable[[list[list[str]]], np.ndarray]  # texts, each a list of words -> margins of their true class: [texts]
 Choices = Mapping[str, Sequence[str]]  # word -> what may stand in its place
@@ -66,7 +66,7 @@ def with_typos(words: Sequence[str], count: int, draw: random.Random) -> list[st
     """
     if count < 0:
         raise CourseError(f"A text has 0 typos or more, not {count}.")
-    words = list(words)
+    words = list(several(words, "words"))
     long = [i for i, word in enumerate(words) if slips(word)]
     for i in draw.sample(long, min(count, len(long))):
         words[i] = draw.choice(slips(words[i]))
@@ -162,7 +162,7 @@ def synonyms(
         vectors: word -> vector of length 1.
         count: at most so many for each.
     """
-    known = [word for word in vocabulary if lexicon.polarity(word) and word in vectors]
+    known = [word for word in several(vocabulary, "words") if lexicon.polarity(word) and word in vectors]
     found = {}
     for word in known:
         others = [other for other in known if other != word and lexicon.keeps_opinion(word, other)]
@@ -178,8 +178,8 @@ def check_choices(choices: Choices, lexicon: Lexicon) -> None:
     Raises:
         CourseError: one does not: which, and whether it turns the opinion round.
     """
-    for old, several in choices.items():
-        for new in several:
+    for old, others in choices.items():
+        for new in others:
             if new != old and not lexicon.keeps_opinion(old, new):
                 why = "says the contrary" if lexicon.turns_opinion(old, new) else "is not known to say the same"
                 raise CourseError(
@@ -219,7 +219,7 @@ def exhaustive(ask: Ask, texts: Iterable[list[str]], budget: int = 1_000_000) ->
         CourseError: the budget is below 1, or there are more texts than that: then the answer would not be exact.
     """
     check_budget(budget)
-    texts = list(texts)
+    texts = list(several(texts, "texts (lists of words)"))
     if len(texts) > budget:
         raise CourseError(
             f"There are {len(texts):,} texts to try and {budget:,} queries: an exhaustive search needs all."
@@ -232,7 +232,7 @@ def exhaustive(ask: Ask, texts: Iterable[list[str]], budget: int = 1_000_000) ->
 def combinations(words: Sequence[str], choices: Choices) -> list[list[str]]:
     """Every text in which each word is itself or one of its choices; the unchanged text comes first."""
     made: list[list[str]] = [[]]
-    for word in words:
+    for word in several(words, "words"):
         options = [word, *(other for other in choices.get(word, ()) if other != word)]
         made = [[*one, option] for one in made for option in options]
     return made
@@ -241,7 +241,7 @@ def combinations(words: Sequence[str], choices: Choices) -> list[list[str]]:
 def number_of_combinations(words: Sequence[str], choices: Choices) -> int:
     """How many texts `combinations` would make."""
     total = 1
-    for word in words:
+    for word in several(words, "words"):
         total *= 1 + len(set(choices.get(word, ())) - {word})
     return total
 
@@ -262,7 +262,7 @@ def greedy(ask: Ask, words: Sequence[str], choices: Choices, budget: int = 1000)
         CourseError: the budget is below 1.
     """
     check_budget(budget)
-    best = Found(list(words), float(ask([list(words)])[0]), 1)
+    best = Found(list(several(words, "words")), float(ask([list(words)])[0]), 1)
     changed: set[int] = set()
     while not best.broken:
         tries = [
@@ -291,7 +291,7 @@ def at_random(ask: Ask, words: Sequence[str], choices: Choices, budget: int, dra
         CourseError: the budget is below 1.
     """
     check_budget(budget)
-    drawn = [list(words)]
+    drawn = [list(several(words, "words"))]
     drawn += [[draw.choice([word, *choices.get(word, ())]) for word in words] for _ in range(budget - 1)]
     return exhaustive(ask, drawn, budget)
 

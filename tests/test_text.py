@@ -21,7 +21,7 @@ from lmtutor.models import ngram, recurrent, tagger
 from lmtutor.runtime import CourseError
 from lmtutor.tasks import chatting, extraction, finetuning, pretraining, summaries, tagging
 from lmtutor.tasks import sentences as sentence_vectors
-from lmtutor.trust import augmentation, duplicates
+from lmtutor.trust import attacks, augmentation, behaviour, certificates, duplicates
 
 # Texts with what takes sentences apart: marks, quotes, brackets, line breaks, also the odd ones of Unicode.
 any_text = st.text() | st.text(alphabet="aB1 .!?\"')([\n\r\t'é中\u0085\u2028\u00a0_-<>", max_size=60)
@@ -348,6 +348,16 @@ WANT_A_LIST = {
     "tasks.tagging.to_bioes tags": tagging.to_bioes,
     "tasks.extraction.text_vectors texts": lambda one: extraction.text_vectors(None, TOKENIZER(), one),
     "trust.augmentation.replace_words others": lambda one: augmentation.replace_words("a", {"a": one}, 1.0, RNG),
+    "trust.attacks.with_typos words": lambda one: attacks.with_typos(one, 1, RNG),
+    "trust.attacks.synonyms vocabulary": lambda one: attacks.synonyms(attacks.Lexicon(), one, {}),
+    "trust.attacks.exhaustive texts": lambda one: attacks.exhaustive(len, one),
+    "trust.attacks.combinations words": lambda one: attacks.combinations(one, {}),
+    "trust.attacks.number_of_combinations words": lambda one: attacks.number_of_combinations(one, {}),
+    "trust.attacks.greedy words": lambda one: attacks.greedy(len, one, {}),
+    "trust.attacks.at_random words": lambda one: attacks.at_random(len, one, {}, 1, RNG),
+    "trust.behaviour.expand slots": lambda one: behaviour.expand("{word}", word=one),
+    "trust.behaviour.minimum_functionality texts": lambda one: behaviour.minimum_functionality(len, "a", one, 1),
+    "trust.certificates.choice_table choices": lambda one: certificates.choice_table({"the": one}, KNOWN),
     "trust.duplicates.hashed texts": duplicates.hashed,
     "trust.duplicates.near_duplicates texts": duplicates.near_duplicates,
     "trust.duplicates.near_duplicates others": lambda one: duplicates.near_duplicates(["a"], one),

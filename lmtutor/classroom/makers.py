@@ -537,6 +537,8 @@ def _prepare(draw, shown):
 def _next_to_label(draw, shown):
     rows = [_shares(draw, 3) for _ in range(draw.randint(4, 8))]
     return rows, draw.randint(1, 3)
+
+
 def _rates(draw, shown):
     right = [True, *draw.choices([True, False], k=draw.randint(3, 8))]
     return right, draw.choices([True, False], k=len(right))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 Ask = Callable[[list[str]], np.ndarray]  # texts -> P(positive): [texts]
 
@@ -37,6 +37,8 @@ def expand(template: str, **slots: Sequence[str]) -> list[str]:
         CourseError: the template has a place for which there are no words, or words are given for no place.
     """
     places = list(dict.fromkeys(name for _, name, _, _ in string.Formatter().parse(template) if name is not None))
+    for words in slots.values():
+        several(words, "words")
     if set(places) != set(slots) or not all(map(len, slots.values())):
         raise CourseError(
             f"The template {template!r} has places for {', '.join(places) or 'nothing'}, and words came for "
@@ -51,7 +53,7 @@ def expand(template: str, **slots: Sequence[str]) -> list[str]:
 
 def minimum_functionality(ask: Ask, name: str, texts: Sequence[str], label: int) -> Case:
     """Simple texts whose label nobody doubts: failed are those on the wrong side of 0.5."""
-    p = np.asarray(ask(list(texts)))
+    p = np.asarray(ask(list(several(texts, "texts"))))
     return Case(name, "minimum", len(texts), [text for text, one in zip(texts, p, strict=True) if (one > 0.5) != label])
 
 

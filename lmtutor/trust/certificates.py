@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from lmtutor.data import batches
 from lmtutor.models import evaluating
 from lmtutor.models.classifier import CNNClassifier
-from lmtutor.runtime import CourseError
+from lmtutor.runtime import CourseError, several
 
 Box = tuple[torch.Tensor, torch.Tensor]  # lower and upper bounds, of one shape
 
@@ -47,7 +47,7 @@ def word_boxes(embedding: nn.Embedding, choices: torch.Tensor, scale: float = 1.
 def choice_table(choices: Mapping[str, Sequence[str]], vocabulary) -> torch.Tensor:
     """Words and their choices as ids [words, most]: each row begins with the word itself and is filled up with it."""
     known = [
-        [i, *(vocabulary.ids[other] for other in choices.get(word, ()) if other in vocabulary)]
+        [i, *(vocabulary.ids[other] for other in several(choices.get(word, ()), "words") if other in vocabulary)]
         for i, word in enumerate(vocabulary.words)
     ]
     most = max(map(len, known))

@@ -33,6 +33,7 @@ import wrong_answers_generate
 import wrong_answers_influence
 import wrong_answers_ngram
 import wrong_answers_pretrain
+import wrong_answers_prompt
 import wrong_answers_recurrent
 import wrong_answers_tokens
 import wrong_answers_transformer
@@ -77,6 +78,7 @@ for module in (
     wrong_answers_finetune,
     wrong_answers_extract,
     wrong_answers_adapt,
+    wrong_answers_prompt,
 ):
     WRONG |= module.WRONG
 MISTAKES = [pytest.param(name, f, id=f"{name}: {what}") for name, wrong in WRONG.items() for what, f in wrong.items()]

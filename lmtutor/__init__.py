@@ -19,6 +19,7 @@ _ROOMS = {
         "extraction",
         "finetuning",
         "pretraining",
+        "prompting",
         "sentences",
         "summaries",
         "tagging",

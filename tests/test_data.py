@@ -770,6 +770,10 @@ def shelf(local):
                 for language in ("en", "de")
             },
             "sms_spam/sms.tsv": "".join(f"{'spam' if i % 3 else 'ham'}\ttext\t{i} \n" * (i % 2 + 1) for i in range(20)),
+            "financial_phrasebank/Sentences_AllAgree.txt": "".join(
+                f"Sales {i} rose , mail a@b.fi .@{('positive', 'neutral', 'negative')[i % 3]}\r\n" * (i % 2 + 1)
+                for i in range(20)
+            ),
             "word_similarity/EN-B-2.txt": "car\tauto\t3.92\r\nold new 1\r\n",
             "word_similarity/EN-A-1.txt.gz": gzip.compress(b"sun\tsunlight\t50.0"),
             "word_similarity/README": "not a set",
@@ -788,6 +792,12 @@ def test_newsgroups_have_labels_in_the_alphabetical_order_of_their_categories(sh
         "text": ["a pill", "a proof"], "label": [1, 0], "category": ["sci.med", "alt.atheism"],
     }  # fmt: skip
     assert loaded["test"][0] == {"text": "From: b\n\ndoses\u2028", "label": 1, "category": "sci.med"}
+
+
+def test_financial_phrasebank_holds_each_sentence_once_and_splits_at_the_last_mark(shelf):
+    loaded = data.load("financial_phrasebank")
+    assert [len(loaded[split]) for split in SPLITS] == [16, 2, 2]
+    assert loaded["train"][:3] == {"text": [f"Sales {i} rose , mail a@b.fi ." for i in range(3)], "label": [2, 1, 0]}
 
 
 def test_chnsenticorp_keeps_quotation_marks_and_tabs_and_strips_labels(shelf):
@@ -896,6 +906,8 @@ NEWS = '{"split": "train", "category": "sci.med", "text": "a"}\n'
         ("sms_spam/sms.tsv", "ham\ta\nSpam\tb\n", 'Line 2 of * does not begin with a label "ham<tab>" or "spam<tab>".'),
         ("sms_spam/sms.tsv", "ham\ta\n\nham\tb\n", "Line 2 of * does not begin with a label"),
         ("sms_spam/sms.tsv", "ham", "Line 1 of * does not begin with a label"),
+        ("financial_phrasebank/Sentences_AllAgree.txt", "a@neutral\nb\n", "Line 2 of * does not end with @positive, "),
+        ("financial_phrasebank/Sentences_AllAgree.txt", "a@good\n", "Line 1 of * does not end with @positive, "),
         ("cmn_eng/cmn.txt", "Hi.\t嗨。\nHi. 嗨。\n", "Line 2 of * is not an English and a Chinese sentence with a tab"),
         ("cmn_eng/cmn.txt", "\t嗨。\n", "Line 1 of * is not an English and a Chinese sentence with a tab"),
         ("cmn_eng/cmn.txt", "Hi.\t \n", "Line 1 of * is not an English and a Chinese sentence with a tab"),
@@ -979,6 +991,7 @@ SMALL = {
         )
     },
     "sms_spam": {"sms.tsv": "".join(f"{'spam' if i % 3 else 'ham'}\ttext {i}\n" for i in range(20))},
+    "financial_phrasebank": {"Sentences_AllAgree.txt": "".join(f"Sales {i} rose .@neutral\n" for i in range(20))},
     "chnsenticorp": {f"{split}.tsv": "label\ttext_a\n1\t好\n0\t吵\n" for split in ("train", "dev", "test")},
     "multi30k": {
         f"{name}.{language}": f"{language} {name}\nx y\n"

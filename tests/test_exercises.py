@@ -33,6 +33,7 @@ import wrong_answers_generate
 import wrong_answers_influence
 import wrong_answers_ngram
 import wrong_answers_pretrain
+import wrong_answers_prompt
 import wrong_answers_recurrent
 import wrong_answers_robust
 import wrong_answers_tokens
@@ -78,6 +79,7 @@ for module in (
     wrong_answers_finetune,
     wrong_answers_extract,
     wrong_answers_adapt,
+    wrong_answers_prompt,
     wrong_answers_robust,
 ):
     WRONG |= module.WRONG

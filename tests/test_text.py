@@ -19,7 +19,7 @@ from lmtutor.data import bpe, text
 from lmtutor.data.text import END, START, UNKNOWN, Vocabulary, sentences, split_sentences, wordpiece, words
 from lmtutor.models import ngram, recurrent, tagger
 from lmtutor.runtime import CourseError
-from lmtutor.tasks import chatting, extraction, finetuning, pretraining, summaries, tagging
+from lmtutor.tasks import chatting, extraction, finetuning, pretraining, prompting, summaries, tagging
 from lmtutor.tasks import sentences as sentence_vectors
 from lmtutor.trust import attacks, augmentation, behaviour, certificates, duplicates
 
@@ -321,6 +321,9 @@ WANT_A_LIST = {
     "tasks.finetuning.encode texts": lambda one: finetuning.encode(TOKENIZER(), one),
     "tasks.finetuning.statements kinds": lambda one: finetuning.statements([], kinds=one),
     "tasks.finetuning.predict texts": lambda one: finetuning.predict(None, TOKENIZER(), one),
+    "tasks.prompting.check_words labels": lambda one: prompting.check_words({"a": "b", "c": "d"}, one),
+    "tasks.prompting.scores prompts": lambda one: prompting.scores(None, TOKENIZER(), one, ["a"]),
+    "tasks.prompting.scores words": lambda one: prompting.scores(None, TOKENIZER(), ["a"], one),
     "tasks.pretraining.encode texts": lambda one: pretraining.encode(TOKENIZER(), one),
     "tasks.summaries.similarity sentences": summaries.similarity,
     "tasks.summaries.text_rank sentences": summaries.text_rank,

@@ -480,6 +480,44 @@ def _after_calls(draw, shown):
     return *(round(x, 2) for x in _numbers(draw, 2, 0.1, 3)), calls
 
 
+# --- chapter 13 -------------------------------------------------------------------------------------------------------
+
+
+def _script(draw: Random, shown):
+    """A dialogue in turns, perhaps after a system message."""
+    said = [("system", " ".join(_text(draw, 1, 5)))] * draw.randint(0, 1)
+    for _ in range(draw.randint(0, 3)):
+        said += [("user", " ".join(_text(draw, 1, 6))), ("assistant", " ".join(_text(draw, 1, 6)))]
+    return ([*said, ("user", "\n".join(_text(draw, 1, 3)))],)
+
+
+def _likeliest(draw: Random, shown):
+    """Answers of one to four tokens."""
+    answers = [_numbers(draw, draw.randint(1, 4), -4.0, -0.05) for _ in range(draw.randint(2, 5))]
+    return answers, draw.random() < 0.5
+
+
+def _split_prompt(draw: Random, shown):
+    template = f"{' '.join(_text(draw, 1, 3))} {{text}}\n{draw.choice(WORDS)}{draw.choice(['', ':'])}"
+    text, word = (" ".join(_text(draw, 1, 5)) for _ in range(2))
+    return template + " " * draw.randint(0, 2), text, " " * draw.randint(0, 2) + word
+
+
+def _calibrate(draw: Random, shown):
+    size = draw.randint(2, 6)
+    return _numbers(draw, size, -9.0, -0.1), _numbers(draw, size, -9.0, -0.1)
+
+
+def _allowed(draw: Random, shown):
+    """An automaton of a few states, in which some moves lead nowhere, and tokens of one to four characters."""
+    size, letters = draw.randint(3, 7), "abc"
+    moves = {
+        state: {letter: draw.randrange(size) for letter in letters if draw.random() < 0.55} for state in range(size)
+    }
+    tokens = sorted({"".join(draw.choices(letters, k=draw.randint(1, 4))) for _ in range(12)})
+    return moves, sorted(draw.sample(range(size), draw.randint(1, 2))), draw.randrange(size), tokens
+
+
 # --- chapter 14 -------------------------------------------------------------------------------------------------------
 
 
@@ -658,6 +696,14 @@ MAKERS = {
     "adapt.tuned": _tuned,
     "adapt.four_bits": _four_bits,
     "adapt_bugs.after_calls": _after_calls,
+    "prompt.script": _script,
+    "prompt.likeliest": _likeliest,
+    "prompt.split_prompt": _split_prompt,
+    "prompt.calibrate": _calibrate,
+    "prompt.count_pairs": lambda draw, shown: ([draw.randint(0, 40) for _ in range(draw.randint(2, 6))],),
+    "prompt.allowed": _allowed,
+    "prompt.majority": lambda draw, shown: (draw.uniform(0.1, 0.9), 2 * draw.randint(0, 12) + 1),
+    "prompt.needed": lambda draw, shown: (draw.uniform(0.01, 0.99), draw.randint(1, 60)),
     "influence.seen_accuracy": _seen_accuracy,
     "influence.after_cleaning": _after_cleaning,
     "influence.caught": _caught,

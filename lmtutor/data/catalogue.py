@@ -324,6 +324,13 @@ CATALOGUE: dict[str, Entry] = {
         folder="chnsenticorp",
         hub={"path": "lansinuote/ChnSentiCorp"},
     ),
+    "financial_phrasebank": Entry(
+        about="Financial PhraseBank, sentences of financial news on whose tone all annotators agree: negative, neutral "
+        "or positive for an investor (Malo et al., 2014); split by position, as it has no splits of its own.",
+        task="sentiment",
+        local=readers.financial_phrasebank,
+        folder="financial_phrasebank",
+    ),
     "multi30k": Entry(
         about="Multi30k, captions of pictures in English and German; test is test_2016_flickr (Elliott et al., 2016).",
         task="translation",

@@ -154,6 +154,18 @@ def sms_spam(folder: Path) -> Rows:
     return tenths(messages.values())
 
 
+def financial_phrasebank(folder: Path) -> Rows:
+    """Lines "sentence@label" of Sentences_AllAgree.txt; 0 is negative, 1 neutral, 2 positive; each sentence once."""
+    path, names = find(folder, "Sentences_AllAgree.txt"), {"negative": 0, "neutral": 1, "positive": 2}
+    sentences = {}
+    for number, line in enumerate(lines_of(path), start=1):
+        text, between, label = line.strip().rpartition("@")
+        if not between or label not in names:
+            raise CourseError(f"Line {number} of {str(path)!r} does not end with @positive, @neutral or @negative.")
+        sentences.setdefault(text.strip(), [{"text": text.strip(), "label": names[label]}])
+    return tenths(sentences.values())
+
+
 def cmn_eng(folder: Path) -> Rows:
     """Lines "English<tab>Chinese"; all translations of an English sentence are in the same split."""
     path = find(folder, "cmn.txt")

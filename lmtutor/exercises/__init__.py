@@ -37,6 +37,7 @@ CHAPTERS = {
     "11": "extract",
     "12": "adapt",
     "12_bug_hunt": "adapt_bugs",
+    "13": "prompt",
     "14": "influence",
     "15": "robust",
 }

@@ -38,6 +38,7 @@ CHAPTERS = {
     "12": "adapt",
     "12_bug_hunt": "adapt_bugs",
     "14": "influence",
+    "16": "explain",
 }
 
 

@@ -1189,17 +1189,24 @@ def word_scores(rows: Sequence[Scored], width: int = 78, ax: Axes | None = None)
             lines[-1].append((column, word, float(score) / strongest))
             column += len(word) + 1.6
     letter = 0.602 * 9.5 / 72
-    ax = new_axes(ax, figsize=((width + 22) * letter, 0.31 * len(lines) + 0.2))
+    ax = new_axes(ax, figsize=((width + 22) * letter, max(1.45, 0.31 * len(lines) + 0.5)))
+
+    def word_at(column, y, word, score):
+        colour, hatch = (COLOURS[0], "") if score > 0 else (COLOURS[1], "////" if score < -0.25 else "")
+        look = {"fc": colour, "alpha": 0.75 * abs(score), "lw": 0, "hatch": hatch, "ec": "white"}
+        ax.add_patch(plt.Rectangle((column - 0.4, y - 0.4), len(word) + 0.8, 0.8, **look))
+        family = ["DejaVu Sans Mono", *STYLE["font.family"]]
+        ax.text(column, y, word, va="center", family=family, fontsize=9.5)
+
     for y, line in enumerate(lines):
         if y in titles:
             ax.text(-1.5, y, titles[y], ha="right", va="center", fontsize=8.5, color="0.3")
         for column, word, score in line:
-            colour, hatch = (COLOURS[0], "") if score > 0 else (COLOURS[1], "////")
-            look = {"fc": colour, "alpha": 0.75 * abs(score), "lw": 0, "hatch": hatch if score < -0.25 else ""}
-            ax.add_patch(plt.Rectangle((column - 0.4, y - 0.4), len(word) + 0.8, 0.8, ec="white", **look))
-            family = ["DejaVu Sans Mono", *STYLE["font.family"]]
-            ax.text(column, y, word, va="center", family=family, fontsize=9.5)
-    ax.set(xlim=(-20, width + 2), ylim=(len(lines) - 0.4, -0.6))
+            word_at(column, y, word, score)
+    ax.text(-1.5, len(lines) + 0.3, "score", ha="right", va="center", fontsize=8.5, color="0.3")
+    word_at(0, len(lines) + 0.3, "above 0", 1.0)
+    word_at(9, len(lines) + 0.3, "below 0", -1.0)
+    ax.set(xlim=(-20, width + 2), ylim=(len(lines) + 0.8, -0.6))
     ax.axis("off")
     plain(ax)
     return ax

@@ -42,12 +42,14 @@ BENCH = [
     ("adapters", "memory", False),
     ("smollm_adapters", "", False),
     ("data_influence", "speed", False),
+    ("interpretability", "speed", False),
 ]
 # The longest first, so that no core waits long for the last one.
 SCOREBOARD = [
     "translation",
     "adapters",
     "finetuning",
+    "interpretability",
     "extraction",
     "gpt",
     "recurrent",

@@ -1164,3 +1164,82 @@ def copy_gate(
     arrow((middle, 1.3), (end, 2.6), copy, f"× {1 - gate:g} (1 − gate)", -0.75)
     plain(ax)
     return ax
+
+
+Scored = tuple[str, Sequence[str], Sequence[float]]  # a title, words, and the score of each
+
+
+def word_scores(rows: Sequence[Scored], width: int = 78, ax: Axes | None = None) -> Axes:
+    """Texts whose words stand on coloured ground: blue for a positive score, orange and striped for a negative one.
+
+    Args:
+        rows: (title, words, score of each word) of each text; the strongest score of a text has the full colour.
+        width: characters a line.
+    """
+    lines: list[list[tuple[float, str, float]]] = []
+    titles: dict[int, str] = {}
+    for title, words, scores in rows:
+        titles[len(lines)] = title
+        lines.append([])
+        strongest, column = max(map(abs, scores), default=0.0) or 1.0, 0
+        for word, score in zip(several(words, "words"), scores, strict=True):
+            if column and column + len(word) > width:
+                lines.append([])
+                column = 0
+            lines[-1].append((column, word, float(score) / strongest))
+            column += len(word) + 1.6
+    letter = 0.602 * 9.5 / 72
+    ax = new_axes(ax, figsize=((width + 22) * letter, max(1.45, 0.31 * len(lines) + 0.5)))
+
+    def word_at(column, y, word, score):
+        colour, hatch = (COLOURS[0], "") if score > 0 else (COLOURS[1], "////" if score < -0.25 else "")
+        look = {"fc": colour, "alpha": 0.75 * abs(score), "lw": 0, "hatch": hatch, "ec": "white"}
+        ax.add_patch(plt.Rectangle((column - 0.4, y - 0.4), len(word) + 0.8, 0.8, **look))
+        family = ["DejaVu Sans Mono", *STYLE["font.family"]]
+        ax.text(column, y, word, va="center", family=family, fontsize=9.5)
+
+    for y, line in enumerate(lines):
+        if y in titles:
+            ax.text(-1.5, y, titles[y], ha="right", va="center", fontsize=8.5, color="0.3")
+        for column, word, score in line:
+            word_at(column, y, word, score)
+    ax.text(-1.5, len(lines) + 0.3, "score", ha="right", va="center", fontsize=8.5, color="0.3")
+    word_at(0, len(lines) + 0.3, "above 0", 1.0)
+    word_at(9, len(lines) + 0.3, "below 0", -1.0)
+    ax.set(xlim=(-20, width + 2), ylim=(len(lines) + 0.8, -0.6))
+    ax.axis("off")
+    plain(ax)
+    return ax
+
+
+def heat_map(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    label: str,
+    digits: int = 1,
+    ax: Axes | None = None,
+) -> Axes:
+    """A table of numbers as colours from blue (below 0) through white to orange, each number written into its field."""
+    values, rows, columns = np.asarray(values, dtype=float), several(rows, "rows"), several(columns, "columns")
+    ax = new_axes(ax, figsize=(1.6 + 0.74 * values.shape[1], 0.9 + 0.27 * values.shape[0]))
+    most = np.nanmax(np.abs(values)) or 1.0
+    drawn = ax.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if abs(value) > 0.7 * most else "black"
+        ax.text(
+            column,
+            row,
+            f"{round(value, digits) + 0.0:.{digits}f}",
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=7.5,
+        )
+    ax.set_xticks(range(len(columns)), columns, rotation=20, ha="right")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.grid(visible=False)
+    ax.figure.colorbar(drawn, ax=ax, label=label)
+    plain(ax)
+    return ax

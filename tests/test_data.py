@@ -695,6 +695,11 @@ def test_an_sst2_line_without_its_label_is_told_with_its_number(local, line):
     assert complaint("sst2").startswith(f"Line 2 of '{local / 'sst' / 'stsa.binary.dev'}' does not begin with a label")
 
 
+def test_the_opinion_lexicon_has_its_words_without_comments(local):
+    write(local / "lexicons", {"positive-words.txt": ";;; by Hu\n\nfine\n", "negative-words.txt": "; x\nbad\ndull\n"})
+    assert data.load("opinion_lexicon", "train")[:] == {"text": ["fine", "bad", "dull"], "label": [1, 0, 0]}
+
+
 @pytest.mark.parametrize("inside", ["imdb/aclImdb", "imdb"])
 def test_imdb_reads_the_folders_as_published(local, inside):
     files = {
@@ -982,6 +987,7 @@ SMALL = {
     "penntreebank": {f"ptb.{split}.txt": "a b\nc d\n" for split in ("train", "valid", "test")},
     "tinyshakespeare": {"input.txt": "To be or not to be\n" * 9},
     "sst2": {f"stsa.binary.{split}": "1 good film\n0 bad film\n" for split in ("train", "dev", "test")},
+    "opinion_lexicon": {"positive-words.txt": "; a comment\n\nfine\n", "negative-words.txt": "bad\ndull\n"},
     "imdb": {
         f"{s}.jsonl": examples([{"text": "fine", "label": 1}, {"text": "", "label": 0}]) for s in ("train", "test")
     },

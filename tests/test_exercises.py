@@ -27,6 +27,7 @@ import wrong_answers_adapt
 import wrong_answers_attention
 import wrong_answers_bugs
 import wrong_answers_classify
+import wrong_answers_explain
 import wrong_answers_extract
 import wrong_answers_finetune
 import wrong_answers_generate
@@ -77,6 +78,7 @@ for module in (
     wrong_answers_influence,
     wrong_answers_pretrain,
     wrong_answers_finetune,
+    wrong_answers_explain,
     wrong_answers_extract,
     wrong_answers_adapt,
     wrong_answers_prompt,

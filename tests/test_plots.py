@@ -330,3 +330,19 @@ def test_drawn_matrices_show_their_numbers_names_and_what_stands_between():
     ax = plots.matrices([("A", [[1.5, -0.25]], ["row"], ["x", "y"]), "·", ("B", [[2], [3]], [], ["$5"])])
     assert {"1.5", "-0.25", "2", "3", "A", "B", "row", "x", "y", "·", "$5"} == {t.get_text() for t in ax.texts}
     assert len(ax.patches) == 4
+
+
+def test_words_stand_on_the_colour_of_their_score_and_long_texts_go_on_below():
+    ax = plots.word_scores([("20 % good", ["not"] + ["word"] * 30, [-2.0] + [0.5] * 30), ("empty", ["so"], [0.0])])
+    shown = [drawn.get_text() for drawn in ax.texts]
+    assert shown.count("word") == 30 and "20 % good" in shown and "empty" in shown
+    patches = ax.patches
+    assert patches[0].get_hatch() and not patches[1].get_hatch() and patches[0].get_alpha() > patches[1].get_alpha()
+    assert len({drawn.get_position()[1] for drawn in ax.texts}) > 2
+    plt.close(ax.figure)
+
+
+def test_a_heat_map_writes_its_numbers_without_a_minus_before_zero():
+    ax = plots.heat_map(np.array([[0.5, -0.001], [-1.0, np.nan]]), ["a", "b"], ["x", "y"], label="share", digits=2)
+    assert [drawn.get_text() for drawn in ax.texts] == ["0.50", "0.00", "-1.00", "nan"]
+    plt.close(ax.figure)

@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from complaints import complaint
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from lmtutor.models import ngram, recurrent, tagger
 from lmtutor.runtime import CourseError
 from lmtutor.tasks import chatting, extraction, finetuning, pretraining, prompting, summaries, tagging
 from lmtutor.tasks import sentences as sentence_vectors
-from lmtutor.trust import attacks, augmentation, behaviour, certificates, duplicates
+from lmtutor.trust import attacks, augmentation, behaviour, certificates, duplicates, evidence, patching
 
 # Texts with what takes sentences apart: marks, quotes, brackets, line breaks, also the odd ones of Unicode.
 any_text = st.text() | st.text(alphabet="aB1 .!?\"')([\n\r\t'é中\u0085\u2028\u00a0_-<>", max_size=60)
@@ -364,6 +365,11 @@ WANT_A_LIST = {
     "trust.duplicates.hashed texts": duplicates.hashed,
     "trust.duplicates.near_duplicates texts": duplicates.near_duplicates,
     "trust.duplicates.near_duplicates others": lambda one: duplicates.near_duplicates(["a"], one),
+    "plots.heat_map rows": lambda one: plots.heat_map([[1.0]], one, ["a"], label="a"),
+    "plots.heat_map columns": lambda one: plots.heat_map([[1.0]], ["a"], one, label="a"),
+    "trust.evidence.found_share kinds": lambda one: evidence.found_share([1.0], one),
+    "trust.patching.record sites": lambda one: patching.record(torch.nn.Identity(), one, None),
+    "trust.patching.patch_map sites": lambda one: patching.patch_map(None, one, {}, torch.zeros(1, 2), None),
 }  # fmt: skip
 # What chapters 10 and 11 build in front of the reader, line by line; tags are told there if a letter is none.
 SHOWN = {

@@ -603,6 +603,37 @@ def _let_in(draw, shown):
     return inside, _numbers(draw, draw.randint(3, 8)), draw.choice([0.3, 0.55, 0.72, 0.93])
 
 
+# --- chapter 16 -------------------------------------------------------------------------------------------------------
+
+
+def _integrated(draw, shown):
+    gradient, x, *_ = draw.choice(shown)
+    return gradient, _numbers(draw, len(x)), _numbers(draw, len(x)), draw.randint(1, 6)
+
+
+def _left_out(draw, shown):
+    return draw.choice(shown)[0], draw.choices(["good", "not", "fine", "soup", "so"], k=draw.randint(2, 7))
+
+
+def _shapley_values(draw, shown):
+    players = draw.sample(["Ann", "Bob", "Cem", "Dia"], draw.randint(2, 4))
+    return draw.choice(shown)[0], players
+
+
+def _adjusted(draw, shown):
+    topics = "abcd"[: draw.randint(2, 4)]
+    rows = [(topic, word, draw.randint(0, 1)) for topic in topics for word in (0, 1)]
+    rows += [(draw.choice(topics), draw.randint(0, 1), draw.randint(0, 1)) for _ in range(draw.randint(5, 20))]
+    draw.shuffle(rows)
+    return (rows,)
+
+
+def _prefix_score(draw, shown):
+    size = draw.randint(3, 8)
+    weights = [[*_shares(draw, t + 1), *[0.0] * (size - t - 1)] for t in range(size)]
+    return weights, draw.choices("abcd", k=size)
+
+
 MAKERS = {
     "start.count_words": _count_words,
     "ngram.log_probability": lambda draw, shown: (_numbers(draw, draw.randint(2, 6), 0.05, 1),),
@@ -724,4 +755,9 @@ MAKERS = {
     "robust.hotflip": _hotflip,
     "robust.greedy": _greedy_attack,
     "robust.let_in": _let_in,
+    "explain.integrated": _integrated,
+    "explain.left_out": _left_out,
+    "explain.shapley_values": _shapley_values,
+    "explain.adjusted": _adjusted,
+    "explain.prefix_score": _prefix_score,
 }

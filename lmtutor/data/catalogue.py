@@ -375,6 +375,12 @@ CATALOGUE: dict[str, Entry] = {
         hub={"path": "abisee/cnn_dailymail", "name": "3.0.0"},
         rename={"article": "text", "highlights": "summary"},
     ),
+    "opinion_lexicon": Entry(
+        about="Words of praise (1) and of blame (0), collected from reviews (Hu and Liu, 2004).",
+        task="opinion words",
+        local=readers.opinion_lexicon,
+        folder="lexicons",
+    ),
     "word_similarity": Entry(
         about="Thirteen sets of word pairs with people's scores of similarity (Faruqui and Dyer, 2014).",
         task="word vectors",

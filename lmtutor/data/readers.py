@@ -88,6 +88,15 @@ def sst2(folder: Path) -> Rows:
     }
 
 
+def opinion_lexicon(folder: Path) -> Rows:
+    """A word a line, in two files: Hu and Liu's lexicon without its comments."""
+    rows = []
+    for label, name in ((1, "positive-words.txt"), (0, "negative-words.txt")):
+        lines = (line.strip() for line in lines_of(find(folder, name)))
+        rows += [{"text": line, "label": label} for line in lines if line and not line.startswith(";")]
+    return {"train": rows}
+
+
 def imdb(folder: Path) -> Rows:
     """The folders aclImdb/{train,test}/{neg,pos}/*.txt as published, or train.jsonl and test.jsonl."""
     splits = ("train", "test")

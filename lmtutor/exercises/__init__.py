@@ -40,6 +40,7 @@ CHAPTERS = {
     "13": "prompt",
     "14": "influence",
     "15": "robust",
+    "16": "explain",
 }
 
 

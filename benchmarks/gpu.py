@@ -39,7 +39,7 @@ CHAPTER_SECONDS = 240  # at most, of the time that is left
 ORDER = [
     *(("08", "bf16"), ("10", "bf16"), ("07", "bf16"), ("12", "bf16"), ("09", "bf16"), ("05", "bf16"), ("08", "fp16")),
     *(("11", "bf16"), ("04", "bf16"), ("03", "bf16"), ("06", "bf16"), ("10", "fp16"), ("02", "bf16"), ("01", "bf16")),
-    *(("14", "bf16"), ("15", "bf16"), ("16", "bf16")),
+    *(("13", "bf16"), ("14", "bf16"), ("15", "bf16"), ("16", "bf16")),
 ]
 ABOUT = "Chapters in the full profile on one GPU with real data, within some minutes; and every kind of model."
 

@@ -248,22 +248,6 @@ EXERCISES = {
             remark=_remark_script,
         ),
     ),
-    "likeliest": Exercise(
-        "Make a list with one number for each answer, sum(...) or sum(...) / len(...); then the place of its largest.",
-        compare(
-            likeliest,
-            [
-                ([[-1.0], [-2.0]], False),
-                ([[-2.0], [-1.5, -1.0]], False),
-                ([[-2.0], [-1.5, -1.0]], True),
-                ([[-0.5, -4.0], [-2.0]], True),
-                ([[-0.5, -4.0], [-2.0], [-1.0, -0.5, -0.25]], False),
-                ([[-3.0, -0.1, -0.1], [-1.5], [-1.0, -2.5]], True),
-                ([[-0.4, -0.4, -0.4, -0.4], [-1.0], [-0.6, -0.3]], False),
-            ],
-            remark=_remark_likeliest,
-        ),
-    ),
     "split_prompt": Exercise(
         'Fill in the text; take blanks off the end with `.rstrip(" ")`. The answer is a blank and the word without '
         "blanks of its own.",
@@ -278,6 +262,22 @@ EXERCISES = {
                 ("Say it. {text}\n", "Late again.", "bad"),
             ],
             remark=_remark_split_prompt,
+        ),
+    ),
+    "likeliest": Exercise(
+        "Make a list with one number for each answer, sum(...) or sum(...) / len(...); then the place of its largest.",
+        compare(
+            likeliest,
+            [
+                ([[-1.0], [-2.0]], False),
+                ([[-2.0], [-1.5, -1.0]], False),
+                ([[-2.0], [-1.5, -1.0]], True),
+                ([[-0.5, -4.0], [-2.0]], True),
+                ([[-0.5, -4.0], [-2.0], [-1.0, -0.5, -0.25]], False),
+                ([[-3.0, -0.1, -0.1], [-1.5], [-1.0, -2.5]], True),
+                ([[-0.4, -0.4, -0.4, -0.4], [-1.0], [-0.6, -0.3]], False),
+            ],
+            remark=_remark_likeliest,
         ),
     ),
     "calibrate": Exercise(

@@ -16,12 +16,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from lmtutor import training
-from lmtutor.data import batches
 from lmtutor.data.text import checked_texts
 from lmtutor.models import llama
 from lmtutor.models.cache import Cache
 from lmtutor.runtime import CourseError, several
-from lmtutor.tasks.sentences import mean_pool
+from lmtutor.tasks.sentences import pad_sides, pooled_sides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -234,17 +233,14 @@ def teach_pairs(
     """
 
     def collate(chosen):
-        sides = [batches.pad([sequences[pair[i]] for pair in chosen]) for i in (0, 1)]
-        found = {f"{name}_{i}": ids for i, side in enumerate(sides) for name, ids in side.items()}
-        return found | {"same": torch.tensor([pair[2] for pair in chosen])}
+        first, second, same = zip(*chosen, strict=True)
+        sides = ([sequences[i] for i in side] for side in (first, second))
+        return pad_sides(*sides) | {"same": torch.tensor(same)}
 
     def loss(net, batch):
-        pooled = []
-        for i in (0, 1):
-            mask = batch[f"attention_mask_{i}"]
-            pooled.append(mean_pool(net(batch[f"input_ids_{i}"], mask), mask))
         same = batch["same"]
-        return F.mse_loss(F.cosine_similarity(*pooled), same), torch.tensor(len(same), device=same.device)
+        likeness = F.cosine_similarity(*pooled_sides(net, batch))
+        return F.mse_loss(likeness, same), torch.tensor(len(same), device=same.device)
 
     return training.fit(
         model,

@@ -119,6 +119,17 @@ def ranks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (cosines >= np.diag(cosines)[:, None]).sum(axis=1)
 
 
+def pad_sides(first: Sequence[Sequence[int]], second: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+    """A batch of pairs: the padded ids and masks of each side, named input_ids_0, attention_mask_0, input_ids_1 ..."""
+    return {f"{name}_{i}": ids for i, side in enumerate((first, second)) for name, ids in batches.pad(side).items()}
+
+
+def pooled_sides(model: nn.Module, batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """The mean-pooled vectors of both sides of such a batch: two of [pairs, hidden]."""
+    masks = [batch[f"attention_mask_{i}"] for i in (0, 1)]
+    return [mean_pool(model(batch[f"input_ids_{i}"], mask), mask) for i, mask in enumerate(masks)]
+
+
 def contrast(
     model: nn.Module,
     pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
@@ -146,22 +157,15 @@ def contrast(
     if min(batch_size, len(pairs)) < 2:
         raise CourseError("Contrast needs batches of at least two pairs: the other pairs are the wrong answers.")
 
-    def collate(chosen):
-        sides = [batches.pad(side) for side in zip(*chosen, strict=True)]
-        return {f"{name}_{i}": ids for i, side in enumerate(sides) for name, ids in side.items()}
-
     def loss(net, batch):
-        pooled = []
-        for i in (0, 1):
-            mask = batch[f"attention_mask_{i}"]
-            pooled.append(mean_pool(net(batch[f"input_ids_{i}"], mask), mask))
+        pooled = pooled_sides(net, batch)
         return info_nce(*pooled, temperature), torch.tensor(len(pooled[0]), device=pooled[0].device)
 
     return training.fit(
         model,
         pairs,
         loss=loss,
-        collate=collate,
+        collate=lambda chosen: pad_sides(*zip(*chosen, strict=True)),
         steps=steps,
         batch_size=batch_size,
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01),

@@ -1,82 +1,33 @@
-"""Robustness as in chapter 15, of a fine-tuned MiniLM.
+"""Chapter 15's small CNN on the generated reviews: what each way of training it defends against.
 
-python benchmarks/robustness.py          the reviews: typos, every slip of a finger, synonyms, behaviour
-python benchmarks/robustness.py training the small CNN: what each way of training it defends against
-python benchmarks/robustness.py real     SST-2: typos, IMDB, calibration, texts from elsewhere
+python benchmarks/robustness.py training [--cache FOLDER]
 """
 
 import argparse
 import json
 import random
-import statistics
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from measure import band, score
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 import lmtutor as lm
-from lmtutor import finetuning, metrics, pretrained, results, text
+from lmtutor import pretrained, results, text
 from lmtutor.data import batches
-from lmtutor.models import bert, classifier
+from lmtutor.models import classifier
 from lmtutor.runtime import seed_everything
 from lmtutor.tasks import classifying
-from lmtutor.trust import adversarial, attacks, certificates, outliers
+from lmtutor.trust import adversarial, attacks, certificates
 
 SEEDS = (0, 1, 2)
 PACKAGES = ("torch", "transformers", "scipy")
 
 
-class Reader:
-    """MiniLM, fine-tuned as in chapter 10, and asked of texts that are lists of words."""
-
-    def __init__(self, texts, labels, seed: int, rate: float, max_length: int = 128):
-        folder = pretrained.folder("minilm")
-        self.tokenizer, self.max_length = AutoTokenizer.from_pretrained(folder), max_length
-        seed_everything(seed)
-        self.model = bert.BertClassifier(bert.load(folder), ["bad", "good"])
-        finetuning.finetune(
-            self.model, self.encode(texts), labels, epochs=1, batch_size=16, learning_rate=rate, warm_up=0.1,
-            seed=seed, progress=False,
-        )  # fmt: skip
-
-    def encode(self, texts):
-        cut = {"truncation": True, "max_length": self.max_length, "split_special_tokens": True}
-        return self.tokenizer(list(texts), **cut)["input_ids"]
-
-    def logits(self, texts) -> np.ndarray:
-        return classifier.logits(self.model, self.encode(texts))
-
-    def accuracy(self, texts, labels) -> float:
-        return 100 * float((self.logits(texts).argmax(1) == np.array(labels)).mean())
-
-    def margins(self, label: int, texts: list[list[str]]) -> np.ndarray:
-        said = self.logits(map(" ".join, texts))
-        return said[:, label] - said[:, 1 - label]
-
-    def both(self, texts) -> tuple[np.ndarray, np.ndarray]:
-        """Logits, and the vectors that the last layer made them of: [texts, labels], [texts, hidden]."""
-        sequences, kept = self.encode(texts), []
-        handle = self.model.classifier.register_forward_pre_hook(lambda _module, given: kept.append(given[0].numpy()))
-        try:
-            said = classifier.logits(self.model, sequences)
-        finally:
-            handle.remove()
-        order = np.concatenate(batches.in_order_of_length(list(map(len, sequences))))
-        vectors = np.concatenate(kept)
-        return said, vectors[np.argsort(order)]
-
-
 def words_in(texts) -> list[list[str]]:
     return [text.words(one.lower()) for one in texts]
-
-
-def mistyped(words, count: int, seed: int) -> list[str]:
-    draw = random.Random(seed)
-    return [" ".join(attacks.with_typos(one, count, draw)) for one in words]
 
 
 def synonym_sets(reviews, vocabulary):
@@ -87,65 +38,6 @@ def synonym_sets(reviews, vocabulary):
     table = torch.nn.functional.normalize(table, dim=1).numpy()
     lexicon = attacks.Lexicon.of(row for split in reviews for row in reviews[split])
     return attacks.synonyms(lexicon, vocabulary, {word: table[ids[word]] for word in vocabulary if word in ids})
-
-
-def attacked(reader, words, labels, right, candidates) -> attacks.Rates:
-    """Rates of an attack: `candidates(ask, words)` gives what it found."""
-    broken = [
-        candidates(partial(reader.margins, label), one).broken if is_right else True
-        for one, label, is_right in zip(words, labels, right, strict=True)
-    ]
-    return attacks.rates(right, broken)
-
-
-def slipped(reader, ask, words) -> attacks.Found:
-    """The worst single slip that makes no other word."""
-    known = reader.tokenizer.get_vocab()
-    tries = [
-        [*words[:i], slip, *words[i + 1 :]]
-        for i, word in enumerate(words)
-        for slip in attacks.slips(word)
-        if slip not in known
-    ]
-    return attacks.exhaustive(ask, [list(words), *tries])
-
-
-def reviews(count: int) -> None:
-    """What changes MiniLM's mind about the reviews."""
-    data = lm.load("reviews")
-    train = data["train"]
-    vocabulary = text.Vocabulary(words_in(train["text"]), min_count=2)
-    choices = synonym_sets(data, vocabulary.words)
-    words, labels = words_in(data["test"]["text"]), list(data["test"]["label"])
-    found: dict[str, list[float]] = {}
-    for seed in SEEDS:
-        reader = Reader(train["text"][:1024], train["label"][:1024], seed, 2e-4)
-        some, theirs = words[:300], labels[:300]
-        found.setdefault("as they are, 300 reviews", []).append(reader.accuracy(map(" ".join, some), theirs))
-        for typos in (1, 4, 8):
-            name = f"{typos} typos, drawn, 300 reviews" if typos != 1 else "1 typo, drawn, 300 reviews"
-            found.setdefault(name, []).append(reader.accuracy(mistyped(some, typos, seed), theirs))
-        few, theirs = words[:count], labels[:count]
-        right = (reader.logits(map(" ".join, few)).argmax(1) == np.array(theirs)).tolist()
-        for name, search in {
-            "the worst slip": partial(slipped, reader),
-            "synonyms, greedy": lambda ask, one: attacks.greedy(ask, one, choices, 300),
-        }.items():
-            got = attacked(reader, few, theirs, right, search)
-            found.setdefault(f"{name}, {count} reviews: clean", []).append(100 * got.clean)
-            found.setdefault(f"{name}, {count} reviews: robust", []).append(100 * got.robust)
-        print(seed, {name: round(values[-1], 1) for name, values in found.items()}, flush=True)
-    results.record(
-        "robustness_reviews",
-        [
-            {"the reviews": name, "accuracy, %": round(statistics.mean(values), 1), "lowest to highest": band(values)}
-            for name, values in found.items()
-        ],
-        about="MiniLM, fine-tuned on 1,024 of the generated reviews in one pass, on test reviews that are attacked; "
-        "means over three seeds.",
-        command="python benchmarks/robustness.py",
-        packages=PACKAGES,
-    )
 
 
 class Small:
@@ -189,6 +81,10 @@ class Small:
         chosen = [i for group in groups.values() for i in draw.choices(group, k=each)]
         return [self.ids["train"][i] for i in chosen], [self.labels["train"][i] for i in chosen]
 
+    def measured(self, seed: int, options: dict) -> dict[str, float]:
+        """What a model trained in this way defends against."""
+        return {name: float(value) for name, value in self.measures(self.train(seed, **options)).items()}
+
     def measures(self, model) -> dict[str, float]:
         """Everything in %, on the test reviews."""
         words, ids, labels = self.words["test"], self.ids["test"], self.labels["test"]
@@ -231,8 +127,8 @@ class Small:
         return worst
 
 
-def trainings(cfg, cache: Path | None, most: int) -> None:
-    """Ways of training, and what each defends against; after `most` new ones it stops, to go on another time."""
+def trainings(cfg, cache: Path | None) -> None:
+    """Ways of training, and what each defends against."""
     small = Small(cfg)
     steps = cfg.epochs * len(batches.by_length(list(map(len, small.ids["train"])), 50))
     found: dict[str, list[dict[str, float]]] = {}
@@ -247,19 +143,9 @@ def trainings(cfg, cache: Path | None, most: int) -> None:
             "even groups": {"ids": even[0], "labels": even[1]},
         }
         for name, options in ways.items():
-            kept = cache / f"{seed} {name}.json" if cache else None
-            if kept and kept.exists():
-                found.setdefault(name, []).append(json.loads(kept.read_text(encoding="utf-8")))
-                continue
-            if not most:
-                return
-            most -= 1
-            measured = {k: float(v) for k, v in small.measures(small.train(seed, **options)).items()}
+            measured = cached(cache, f"{seed} {name}", partial(small.measured, seed, options))
             found.setdefault(name, []).append(measured)
             print(seed, name, {k: round(v, 1) for k, v in measured.items()}, flush=True)
-            if kept:
-                cache.mkdir(parents=True, exist_ok=True)
-                kept.write_text(json.dumps(measured), encoding="utf-8")
     rows = []
     for name, several in found.items():
         row = {"training": name}
@@ -279,51 +165,6 @@ def trainings(cfg, cache: Path | None, most: int) -> None:
     )
 
 
-def asked_elsewhere(seed: int, sst, imdb, news, examples: int) -> dict:
-    """What MiniLM, trained on some sentences of SST-2, says elsewhere: probabilities and areas under the curve."""
-    draw = np.random.default_rng(seed).permutation(len(sst["train"]["text"]))[:examples]
-    texts, theirs = [sst["train"]["text"][i] for i in draw], [sst["train"]["label"][i] for i in draw]
-    reader = Reader(texts, theirs, seed, 1e-4)
-    words = words_in(sst["test"]["text"][:500])
-    sets = {f"SST-2, {typos} typos": mistyped(words, typos, seed) for typos in (0, 2, 8)}
-    sets["IMDB, first 128 pieces"] = [one.replace("<br />", " ") for one in imdb["text"][:200]]
-    seen = {name: reader.both(some) for name, some in sets.items()}
-    elsewhere = {"IMDB": seen["IMDB, first 128 pieces"], "newsgroups": reader.both(news["text"][:200])}
-    distance = outliers.Mahalanobis(reader.both(texts[:600])[1], theirs[:600])
-    scores = {
-        "maximum probability": lambda said, vectors: outliers.max_probability(said),
-        "energy": lambda said, vectors: outliers.negative_energy(said),
-        "Mahalanobis": lambda said, vectors: distance(vectors),
-    }
-    inside = [side[:200] for side in seen["SST-2, 0 typos"]]
-    return {
-        "p": {name: torch.tensor(said).softmax(-1).tolist() for name, (said, _) in seen.items()},
-        "areas": {
-            f"{name}/{title}": outliers.auroc(one(*inside), one(*outside))
-            for name, outside in elsewhere.items()
-            for title, one in scores.items()
-        },
-    }
-
-
-def real(examples: int, cache: Path | None) -> None:
-    """SST-2: what changes MiniLM's mind, and what it says of texts from elsewhere."""
-    sst, imdb, news = lm.load("sst2"), lm.load("imdb", "test"), lm.load("20newsgroups", "test")
-    labels = {"SST-2": list(sst["test"]["label"][:500]), "IMDB": list(imdb["label"][:200])}
-    accuracy, error, areas, said_by = ({} for _ in range(4))
-    for seed in SEEDS:
-        found = cached(cache, f"real {seed}", partial(asked_elsewhere, seed, sst, imdb, news, examples))
-        for name, rows in found["p"].items():
-            p, true = np.array(rows), np.array(labels[name.partition(",")[0]])
-            right = p.argmax(1) == true
-            said_by.setdefault(name, []).append(p)
-            accuracy.setdefault(name, []).append(100 * float(right.mean()))
-            error.setdefault(name, []).append(100 * metrics.expected_calibration_error(p.max(1), right, bins=10))
-        for name, area in found["areas"].items():
-            areas.setdefault(tuple(name.split("/")), []).append(area)
-    keep(accuracy, error, areas, said_by, labels, examples)
-
-
 def cached(cache: Path | None, name: str, work) -> dict:
     """What `work` finds, kept in the folder, if there is one: a program that was broken off can go on."""
     kept = cache / f"{name}.json" if cache else None
@@ -336,60 +177,8 @@ def cached(cache: Path | None, name: str, work) -> dict:
     return found
 
 
-def keep(accuracy, error, areas, said_by, labels, examples: int) -> None:
-    """Write both tables; the ensemble is the mean of the three models' probabilities."""
-    rows = []
-    for name in accuracy:
-        true, mean = np.array(labels[name.partition(",")[0]]), np.mean(said_by[name], axis=0)
-        right = mean.argmax(1) == true
-        rows.append(
-            {
-                "texts": name,
-                "accuracy, %": round(statistics.mean(accuracy[name]), 1),
-                "lowest to highest": band(accuracy[name]),
-                "calibration error, %": round(statistics.mean(error[name]), 1),
-                "its band": band(error[name]),
-                "ensemble: accuracy, %": round(100 * float(right.mean()), 1),
-                "ensemble: calibration error, %": round(
-                    100 * metrics.expected_calibration_error(mean.max(1), right, bins=10), 1
-                ),
-            }
-        )
-    about = f"MiniLM, fine-tuned on {examples:,} sentences of SST-2 in one pass; three seeds and samples. "
-    command = "LMTUTOR_SOURCE=local python benchmarks/robustness.py real"
-    results.record(
-        "robustness_real",
-        rows,
-        about=about + "Accuracy and calibration error; the ensemble is the mean of the three.",
-        command=command,
-        packages=PACKAGES,
-        scores=[
-            score("15", "SST-2 -> IMDB, 128 pieces", f"MiniLM, {examples:,} sentences, 1 pass", "accuracy, %",
-                  accuracy["IMDB, first 128 pieces"]),
-        ],
-    )  # fmt: skip
-    results.record(
-        "robustness_outliers",
-        [
-            {"texts from": name, "score": title, "AUROC": round(statistics.mean(v), 3), "lowest to highest": band(v, 3)}
-            for (name, title), v in areas.items()
-        ],
-        about=about + "How well each score tells 200 sentences of SST-2's test split from 200 texts from elsewhere.",
-        command=command,
-        packages=PACKAGES,
-    )
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", nargs="?", default="reviews", choices=("reviews", "training", "real"))
-    parser.add_argument("--count", type=int, default=40, help="reviews that are attacked word by word")
-    parser.add_argument("--examples", type=int, default=1500, help="sentences of SST-2 to learn from")
-    parser.add_argument("--cache", type=Path, help="folder that keeps each training's numbers (training, real)")
-    parser.add_argument("--most", type=int, default=99, help="new trainings, then stop (training)")
-    given = parser.parse_args()
-    cfg = lm.setup("15", quiet=True)
-    if given.part == "training":
-        trainings(cfg, given.cache, given.most)
-    else:
-        reviews(given.count) if given.part == "reviews" else real(given.examples, given.cache)
+    parser.add_argument("part", choices=["training"])
+    parser.add_argument("--cache", type=Path, help="folder that keeps each training's numbers")
+    trainings(lm.setup("15", quiet=True), parser.parse_args().cache)

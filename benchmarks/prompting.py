@@ -4,6 +4,9 @@ python benchmarks/prompting.py scores     SmolLM2 on reviews: ln P of label word
 python benchmarks/prompting.py shots      the same with 0 to 16 examples in the prompt, in several draws and orders
 python benchmarks/prompting.py sst2       the same templates on SST-2 (wants real data)
 python benchmarks/prompting.py examples   how many labelled examples a prompt is worth: Financial PhraseBank (real data)
+python benchmarks/prompting.py settings   what settings of that comparison change: the sentences asked, C, tf-idf's words
+python benchmarks/prompting.py tuned      a row for it: MiniLM fine-tuned, with a layer for the classes
+python benchmarks/prompting.py finance    SmolLM2 there: twelve prompts, and examples in the prompt
 python benchmarks/prompting.py answers    answers in JSON, with and without a format that masks
 python benchmarks/prompting.py steps      sums: at once, step by step, and the vote of several tries
 python benchmarks/prompting.py document   a fact in a document in the prompt
@@ -26,12 +29,13 @@ from measure import band
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
+from sklearn.neighbors import NearestCentroid
 
 import lmtutor as lm
 from lmtutor import decoding, finetuning, pretrained, prompting, results, runtime, sentences
 from lmtutor.decoding import formats
 from lmtutor.decoding.formats import InOrder, OneOf, Times
-from lmtutor.models import bert, llama
+from lmtutor.models import bert, classifier, llama
 from lmtutor.runtime import seed_everything
 
 PACKAGES = ("torch", "transformers", "scikit-learn")
@@ -242,10 +246,14 @@ class Finance:
             warnings.simplefilter("ignore", UserWarning)  # a few are longer than 64 pieces
             return sentences.vectors(model or self.model, self.tokenizer, texts, 64)
 
-    def draw(self, count: int, seed: int) -> tuple[list[str], np.ndarray]:
+    def places(self, count: int, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
-        places = [rng.choice(np.flatnonzero(self.pool_labels == c), count, replace=False) for c in range(3)]
-        places = np.concatenate(places)
+        return np.concatenate(
+            [rng.choice(np.flatnonzero(self.pool_labels == c), count, replace=False) for c in range(3)]
+        )
+
+    def draw(self, count: int, seed: int) -> tuple[list[str], np.ndarray]:
+        places = self.places(count, seed)
         return [self.pool[i] for i in places], self.pool_labels[places]
 
     def f1(self, said) -> float:
@@ -319,6 +327,231 @@ def prompted(data: Finance) -> dict:
         ("zero-shot", 0): [data.f1(log_p.argmax(axis=1))],
         ("zero-shot, calibrated", 0): [data.f1(prompting.calibrated(log_p, free).argmax(axis=1))],
     }
+
+
+# --- what the settings of that comparison change ----------------------------------------------------------------------
+
+
+def settings(draws: int = 20) -> None:
+    """The same draws of examples, asked about the held-out sentences and about all that were not drawn."""
+    data = Finance()
+    texts, labels = [*data.pool, *data.asked], np.concatenate([data.pool_labels, data.labels])
+    vectors, held_out = data.vectors(texts), np.arange(len(data.pool), len(texts))
+
+    def words(places=None, **options):
+        """tf-idf of all sentences; its words and their weights from some of them, or from all."""
+        counted = TfidfVectorizer(**options).fit(texts if places is None else [texts[i] for i in places])
+        return counted.transform(texts)
+
+    every = {"words": words(), "words and pairs": words(ngram_range=(1, 2))}
+    every["parts of words"] = words(analyzer="char_wb", ngram_range=(3, 5))
+    ways = {  # what stands for the sentences, given the examples; and the classifier
+        "MiniLM frozen, C = 1": (lambda _: vectors, LogisticRegression(max_iter=3000)),
+        "MiniLM frozen, C = 10": (lambda _: vectors, LogisticRegression(max_iter=3000, C=10)),
+        "MiniLM frozen, nearest mean of a class": (lambda _: vectors, NearestCentroid()),
+        "tf-idf of the examples: words and pairs": (lambda places: words(places, ngram_range=(1, 2)), None),
+        "tf-idf of the examples: words": (words, None),
+        **{f"tf-idf of all sentences: {name}": (lambda _, seen=seen: seen, None) for name, seen in every.items()},
+    }
+    rows, scattered = [], []
+    for name, (seen_by, fixed) in ways.items():
+        row = {"method": name}
+        for count in (8, 32):
+            found = {"held-out": [], "all others": []}
+            for seed in range(draws):
+                places = data.places(count, seed)
+                seen = seen_by(places)
+                learned = fixed or LogisticRegression(max_iter=3000, C=10)
+                said = learned.fit(seen[places], labels[places]).predict(seen)
+                others = np.setdiff1d(np.arange(len(texts)), places)
+                for where, asked in zip(found, (held_out, others), strict=True):
+                    found[where].append(f1_score(labels[asked], said[asked], average="macro"))
+                if name == "MiniLM frozen, C = 1" and count == 32:  # the same classifier, other sentences
+                    others = np.random.default_rng(seed).permutation(others)
+                    parts = [others[i : i + len(held_out)] for i in range(0, 9 * len(held_out), len(held_out))]
+                    parts = [f1_score(labels[part], said[part], average="macro") for part in parts]
+                    scattered.append(statistics.stdev(parts))
+            for where, values in found.items():
+                mean, scatter = statistics.mean(values), statistics.stdev(values)
+                row[f"{count} a class, {where}"] = f"{mean:.3f} ± {scatter:.3f}"
+        rows.append(row)
+        print(row, flush=True)
+    near = (vectors @ data.vectors(list(FINANCE.values())).T).argmax(axis=1)
+    results.record(
+        "prompting_settings",
+        rows,
+        about=f"Financial PhraseBank, sentences that all annotators agree on: macro-F1, mean and standard deviation "
+        f"over {draws} draws of 8 and 32 examples a class, asked about {len(held_out)} held-out sentences and about all of "
+        f"the {len(texts):,} that were not drawn. Logistic regression, with C = 10 on tf-idf.",
+        command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/prompting.py settings",
+        packages=PACKAGES,
+        scatter_of_parts=round(statistics.mean(scattered), 3),
+        described={
+            "held-out": round(data.f1(near[held_out]), 3),
+            "all": round(float(f1_score(labels, near, average="macro")), 3),
+        },
+    )
+
+
+# --- MiniLM fine-tuned on the same examples ---------------------------------------------------------------------------
+
+
+class MeanClassifier(torch.nn.Module):
+    """One linear layer on the mean vector, which the other rows use as well: ids -> logits [batch, 3]."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder, self.classifier = encoder, torch.nn.Linear(384, 3)
+        encoder.embedding.requires_grad_(False)
+
+    def forward(self, input_ids, attention_mask):
+        hidden = self.encoder(input_ids, attention_mask)  # [batch, time, hidden]
+        return self.classifier(sentences.mean_pool(hidden, attention_mask))
+
+
+def tuned(trained: int = 3, rates=(5e-5, 2e-4, 8e-4), held: int = 120) -> None:
+    """The rate is chosen with the first draw, on sentences of the pool that no draw has."""
+    data, sizes = Finance(), {8: 40, 32: 60}  # steps of eight examples
+    drawn_ = {i for count in sizes for seed in range(trained) for i in data.places(count, seed)}
+    free = np.setdiff1d(np.arange(len(data.pool)), list(drawn_))
+    free = np.random.default_rng(0).choice(free, held, replace=False)
+
+    def ids_of(texts):
+        return finetuning.encode(data.tokenizer, [" ".join(text.split()[:45]) for text in texts], 64)
+
+    def taught(count, seed, rate):
+        texts, labels = data.draw(count, seed)
+        seed_everything(seed)
+        model = MeanClassifier(bert.load(pretrained.folder("minilm")))
+        options = {"steps": sizes[count], "batch_size": 8, "learning_rate": rate, "seed": seed, "progress": False}
+        finetuning.finetune(model, ids_of(texts), labels.tolist(), **options)
+        return model
+
+    def said(model, texts):
+        return classifier.logits(model, ids_of(texts)).argmax(axis=1)
+
+    rows, validation = [], {}
+    for count in sizes:
+        best, kept = -1.0, None
+        for rate in rates:
+            model = taught(count, 0, rate)
+            found = f1_score(data.pool_labels[free], said(model, [data.pool[i] for i in free]), average="macro")
+            validation[f"{count}, {rate:g}"] = round(float(found), 3)
+            if found > best:
+                best, chosen, kept = found, rate, model
+        print(validation, flush=True)
+        values = [data.f1(said(kept, data.asked))]
+        values += [data.f1(said(taught(count, seed, chosen), data.asked)) for seed in range(1, trained)]
+        rows.append(
+            {
+                "method": "MiniLM fine-tuned, a layer for the classes",
+                "examples a class": count,
+                "macro-F1": round(statistics.mean(values), 3),
+                "band": band(values, 3),
+                "runs": len(values),
+            }
+        )
+        print(rows[-1], rounded(values), flush=True)
+    results.record(
+        "prompting_tuned",
+        rows,
+        about=f"MiniLM fine-tuned on the same draws and asked about the same {len(data.asked)} sentences: {sizes[8]} "
+        f"steps of eight examples with 8 a class, {sizes[32]} with 32; the learning rate is the best of "
+        f"{len(rates)} on {held} further labelled sentences, with the first draw.",
+        command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/prompting.py tuned",
+        packages=PACKAGES,
+        validation=validation,
+    )
+
+
+# --- SmolLM2 on the same sentences ------------------------------------------------------------------------------------
+
+NEWS = {
+    "sentiment": "News: {text}\nSentiment:",
+    "question": "{text}\nQuestion: Is this good or bad news for the company?\nAnswer: It is",
+    "decide": "Decide whether the news about a company is positive, neutral or negative.\n\nNews: {text}\nAnswer:",
+    "chat": "Is this news about a company positive, neutral or negative? Answer with one word.\n\n{text}",
+}
+NEWS_WORDS = (("negative", "neutral", "positive"), ("bad", "neutral", "good"), ("worse", "unchanged", "better"))
+
+
+def finance(held: int = 16, asked: int = 120, draws: int = 3) -> None:
+    """Twelve prompts without examples; the best on validation sentences with examples before the text."""
+    data, (model, tokenizer) = Finance(), smollm2()
+    flat = [word for triple in NEWS_WORDS for word in triple]
+    texts, truth = {}, {}
+    texts["validation"], truth["validation"] = data.draw(held, 1000)
+    places = np.random.default_rng(0).choice(len(data.asked), asked, replace=False)
+    texts["test"], truth["test"] = [data.asked[i] for i in places], data.labels[places]
+
+    def f1(split, log_p, free=None):
+        said = log_p if free is None else prompting.calibrated(log_p, free)
+        return float(f1_score(truth[split], said.argmax(axis=1), average="macro"))
+
+    found = {split: {way: {} for way in ("plain", "calibrated")} for split in texts}
+    for name, groups in scored(texts | {"free": list(FREE)}, NEWS, flat).items():
+        for triple in NEWS_WORDS:
+            columns = [flat.index(word) for word in triple]
+            of = {group: np.array(log_p)[:, columns] for group, log_p in groups.items()}
+            for split in texts:
+                found[split]["plain"][name, triple] = f1(split, of[split])
+                found[split]["calibrated"][name, triple] = f1(split, of[split], of["free"])
+    runs, chosen = {}, {}
+    for way in ("plain", "calibrated"):
+        chosen[way] = max(found["validation"][way], key=found["validation"][way].get)
+        runs[f"SmolLM2 zero-shot, {way}: any of {len(found['test'][way])} prompts", 0] = list(
+            found["test"][way].values()
+        )
+        runs[f"SmolLM2 zero-shot, {way}: the best on validation", 0] = [found["test"][way][chosen[way]]]
+    name, triple = chosen["calibrated"]
+    template = chat(tokenizer, NEWS[name]) if name == "chat" else NEWS[name]
+    for count in (1, 8):
+        for seed in range(draws):
+            shown = [(text, triple[label]) for text, label in zip(*data.draw(count, seed), strict=True)]
+            random.Random(seed).shuffle(shown)
+            prompts = [prompting.filled(template, text, shown) for text in [*texts["test"], *FREE]]
+            log_p = prompting.scores(model, tokenizer, prompts, triple)
+            log_p, free = log_p[:asked], log_p[asked:]
+            runs.setdefault(("SmolLM2, examples in the prompt, plain", count), []).append(f1("test", log_p))
+            calibrated = f1("test", log_p, free)
+            runs.setdefault(("SmolLM2, examples in the prompt, calibrated", count), []).append(calibrated)
+        print(runs, flush=True)
+    seen = data.vectors(texts["test"])
+    near = seen @ data.vectors(list(FINANCE.values())).T
+    runs["beside: always neutral", 0] = [f1("test", np.tile([0.0, 1.0, 0.0], (asked, 1)))]
+    runs["beside: MiniLM zero-shot, nearest description", 0] = [f1("test", near)]
+    for count in (8, 32):
+        for seed in range(draws):
+            some, labels = data.draw(count, seed)
+            said = np.eye(3)[logistic(data.vectors(some), labels, seen)]
+            runs.setdefault(("beside: MiniLM frozen, logistic regression", count), []).append(f1("test", said))
+    rows = [
+        {
+            "method": name,
+            "examples a class": count,
+            "macro-F1": round(statistics.median(values), 3),
+            "band": band(values, 3),
+            "runs": len(values),
+        }
+        for (name, count), values in runs.items()
+    ]
+    results.record(
+        "prompting_finance",
+        rows,
+        about=f"SmolLM2-135M-Instruct (bfloat16) on {asked} of the held-out sentences of Financial PhraseBank: "
+        f"macro-F1, median and band over four templates with three sets of label words each, or over {draws} draws of examples; "
+        f"templates and words are chosen on {3 * held} labelled sentences of the others. Calibrated by three texts that say "
+        "nothing.",
+        command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/prompting.py finance",
+        packages=PACKAGES,
+        templates=NEWS,
+        chosen={way: [name, list(triple)] for way, (name, triple) in chosen.items()},
+        validation={
+            f"{way}, {name}, {'/'.join(triple)}": [round(value, 3), round(found["test"][way][name, triple], 3)]
+            for way, of in found["validation"].items()
+            for (name, triple), value in of.items()
+        },
+    )
 
 
 # --- answers that must parse ------------------------------------------------------------------------------------------
@@ -584,7 +817,8 @@ def injection(count: int = 40) -> None:
 
 
 if __name__ == "__main__":
-    parts = {one.__name__: one for one in (scores, shots, sst2, examples, answers, steps, document, injection)}
+    measured = (scores, shots, sst2, examples, settings, tuned, finance, answers, steps, document, injection)
+    parts = {one.__name__: one for one in measured}
     parser = argparse.ArgumentParser()
     parser.add_argument("part", choices=list(parts))
     chosen_part = parser.parse_args().part

@@ -4,7 +4,7 @@ python benchmarks/prompting.py scores     SmolLM2 on reviews: ln P of label word
 python benchmarks/prompting.py shots      the same with 0 to 16 examples in the prompt, in several draws and orders
 python benchmarks/prompting.py sst2       the same templates on SST-2 (wants real data)
 python benchmarks/prompting.py examples   how many labelled examples a prompt is worth: Financial PhraseBank (real data)
-python benchmarks/prompting.py settings   what settings of that comparison change: the sentences asked, C, tf-idf's words
+python benchmarks/prompting.py settings   what settings of that comparison change: sentences asked, C, tf-idf's words
 python benchmarks/prompting.py tuned      a row for it: MiniLM fine-tuned, with a layer for the classes
 python benchmarks/prompting.py finance    SmolLM2 there: twelve prompts, and examples in the prompt
 python benchmarks/prompting.py answers    answers in JSON, with and without a format that masks
@@ -381,8 +381,8 @@ def settings(draws: int = 20) -> None:
         "prompting_settings",
         rows,
         about=f"Financial PhraseBank, sentences that all annotators agree on: macro-F1, mean and standard deviation "
-        f"over {draws} draws of 8 and 32 examples a class, asked about {len(held_out)} held-out sentences and about all of "
-        f"the {len(texts):,} that were not drawn. Logistic regression, with C = 10 on tf-idf.",
+        f"over {draws} draws of 8 and 32 examples a class, asked about {len(held_out)} held-out sentences and about "
+        f"all of the {len(texts):,} that were not drawn. Logistic regression, with C = 10 on tf-idf.",
         command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/prompting.py settings",
         packages=PACKAGES,
         scatter_of_parts=round(statistics.mean(scattered), 3),
@@ -411,7 +411,7 @@ class MeanClassifier(torch.nn.Module):
 
 def tuned(trained: int = 3, rates=(5e-5, 2e-4, 8e-4), held: int = 120) -> None:
     """The rate is chosen with the first draw, on sentences of the pool that no draw has."""
-    data, sizes = Finance(), {8: 40, 32: 60}  # steps of eight examples
+    data, sizes = Finance(), {8: 30, 32: 60}  # steps of eight examples
     drawn_ = {i for count in sizes for seed in range(trained) for i in data.places(count, seed)}
     free = np.setdiff1d(np.arange(len(data.pool)), list(drawn_))
     free = np.random.default_rng(0).choice(free, held, replace=False)
@@ -539,9 +539,9 @@ def finance(held: int = 16, asked: int = 120, draws: int = 3) -> None:
         "prompting_finance",
         rows,
         about=f"SmolLM2-135M-Instruct (bfloat16) on {asked} of the held-out sentences of Financial PhraseBank: "
-        f"macro-F1, median and band over four templates with three sets of label words each, or over {draws} draws of examples; "
-        f"templates and words are chosen on {3 * held} labelled sentences of the others. Calibrated by three texts that say "
-        "nothing.",
+        f"macro-F1, median and band over four templates with three sets of label words each, or over {draws} draws of "
+        f"examples; templates and words are chosen on {3 * held} labelled sentences of the others. Calibrated by three "
+        "texts that say nothing.",
         command="LMTUTOR_SOURCE=local LMTUTOR_DATA_DIR=... python benchmarks/prompting.py finance",
         packages=PACKAGES,
         templates=NEWS,

@@ -5,7 +5,9 @@ With `--cache FOLDER` each seed's numbers are kept there, and a run that was bro
 python benchmarks/interpretability.py evidence    attributions against planted evidence, deletion, random weights
 python benchmarks/interpretability.py attention   attention weights: agreement, shuffling, a model without them
 python benchmarks/interpretability.py patching    SmolLM2: where capitals and agreement are carried
+python benchmarks/interpretability.py probes      SmolLM2: the subject's number read off its layers, and taken out
 python benchmarks/interpretability.py induction   attention-only models on sequences that repeat
+python benchmarks/interpretability.py grokking    networks that add modulo a prime, with and without weight decay
 python benchmarks/interpretability.py heads       SmolLM2: induction heads ablated, and as many others
 python benchmarks/interpretability.py real        MiniLM on SST-2, held against a lexicon of opinion words
 python benchmarks/interpretability.py speed       integrated gradients and Shapley values beside captum and shap
@@ -27,8 +29,20 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer
 
 import lmtutor as lm
-from lmtutor import attribution, evidence, finetuning, induction, patching, pretrained, results, text, training
-from lmtutor.models import bert, classifier, llama
+from lmtutor import (
+    attribution,
+    evidence,
+    finetuning,
+    grokking,
+    induction,
+    patching,
+    pretrained,
+    probing,
+    results,
+    text,
+    training,
+)
+from lmtutor.models import bert, classifier, llama, positions
 from lmtutor.models.attentive import AttentiveClassifier
 from lmtutor.runtime import seed_everything
 
@@ -104,6 +118,17 @@ class Reviews:
         ]
         return fits[:count]
 
+    def doubles(self, model):
+        """The reviews of validation and test with two negations that cancel that the model gets right; and how many."""
+        pairs = [
+            (ids, row)
+            for split in ("test", "validation")
+            for ids, row in zip(self.ids[split], self.rows[split], strict=True)
+            if row["negation"] == "double"
+        ]
+        found = classifier.logits(model, [ids for ids, _ in pairs]).argmax(1)
+        return [pair for pair, said in zip(pairs, found, strict=True) if said == pair[1]["label"]], len(pairs)
+
 
 class Explained:
     """One model of the reviews, and each method's scores for a text."""
@@ -176,23 +201,53 @@ def evidence_of(reviews: Reviews, seed: int) -> dict:
     blank = AttentiveClassifier(len(reviews.vocabulary)).eval()
     blank.embedding.load_state_dict(trained.model.embedding.state_dict())
     random, found = Explained(reviews, blank), {}
-    texts = reviews.asked(trained.model, 60)
+    texts, (doubles, of) = reviews.asked(trained.model, 60), reviews.doubles(trained.model)
     for name, method in trained.methods().items():
-        per = {"plain": [], "negation": [], "deleted": [], "same": [], "blank": []}
+        per = {"plain": [], "negation": [], "double": [], "deleted": [], "same": [], "blank": []}
         for ids, row in texts:
             kinds, scores = evidence.evidence(row), method(ids)
-            per[row["phenomena"][0]].append(evidence.found_share(scores, kinds))
+            if row["negation"] != "double":
+                per[row["phenomena"][0]].append(evidence.found_share(scores, kinds))
             game, sign = trained.verdict(ids)
             per["deleted"].append(
                 attribution.faithfulness(game, scores if name == "attention weights" else sign * scores)
             )
             other = random.methods()[name](ids)
-            per["blank"].append(evidence.found_share(other, kinds))
+            if row["negation"] != "double":
+                per["blank"].append(evidence.found_share(other, kinds))
             per["same"].append(spearmanr(np.abs(scores), np.abs(other))[0])
-        found[name] = {kind: float(np.nanmean(per[kind])) for kind in ("plain", "negation", "same", "blank")}
+        per["double"] = [evidence.found_share(method(ids), evidence.evidence(row)) for ids, row in doubles]
+        found[name] = {kind: float(np.nanmean(many)) for kind, many in per.items() if kind != "deleted"}
         found[name]["comprehensiveness"], found[name]["sufficiency"] = np.mean(per["deleted"], axis=0).tolist()
     chance = np.mean([np.mean([kind != "" for kind in evidence.evidence(row)]) for _, row in texts])
-    return {"methods": found, "chance": float(chance)}
+    alone = [(ids, row) for ids, row in doubles if not any(span["negated"] for span in row["spans"])]
+    return {
+        "methods": found,
+        "chance": float(chance),
+        "doubles": len(doubles),
+        "of": of,
+        "alone": len(alone),
+        "turned": turned(trained, alone),
+    }
+
+
+def turned(one: Explained, doubles) -> dict[str, float]:
+    """How many verdicts on reviews with two negations that cancel are turned when words become <unk>, in %."""
+    found: dict[str, list[bool]] = {}
+    for number, (ids, row) in enumerate(doubles):
+        place = {start: i for i, (_, start, _) in enumerate(evidence.words_of(row["text"]))}
+        first, second = (place[start] for start, _ in evidence.double_negation(row["text"])[:2])
+        idle = [i for i, kind in enumerate(evidence.evidence(row)) if not kind]
+        pair = np.random.default_rng(number).permutation(idle)[:2].tolist()
+        plans = {"the first": [first], "the second": [second], "both": [first, second]}
+        plans |= {"another word": pair[:1], "two other words": pair}
+        masks = np.ones((1 + len(plans), len(ids)), dtype=bool)
+        for i, places in enumerate(plans.values()):
+            masks[1 + i, places] = False
+        odds = one.game(ids)(masks)
+        for name, value in zip(plans, odds[1:], strict=True):
+            found.setdefault(name, []).append((value > 0) != (odds[0] > 0))
+    return {name: 100 * float(np.mean(many)) for name, many in found.items()}
 
 
 def evidence_part(cfg, seeds) -> None:
@@ -202,18 +257,22 @@ def evidence_part(cfg, seeds) -> None:
         return
     found = {name: [one["methods"][name] for one in each] for name in each[0]["methods"]}
     chance = np.mean([one["chance"] for one in each])
+    doubles, alone = (band([one[key] for one in each], 0) for key in ("doubles", "alone"))
+    of = each[0]["of"]
     rows = []
     for name, many in found.items():
         row = {"method": name}
-        for key, title in (("plain", "evidence found, plain"), ("negation", "evidence found, negation"),
-                           ("comprehensiveness", "comprehensiveness"), ("sufficiency", "sufficiency")):  # fmt: skip
+        for key, title in (("plain", "evidence found, plain"), ("negation", "one negation"),
+                           ("double", "two that cancel"), ("comprehensiveness", "comprehensiveness"),
+                           ("sufficiency", "sufficiency")):  # fmt: skip
             row[title] = band([one[key] for one in many], 2)
         rows.append(row)
     about = (
         f"Three models (seeds 0 to 2) of the reviews, of each 60 test reviews that it gets right: plain opinions or "
-        f"negated ones. Evidence found: of the words with the largest absolute scores, as many as there are evidence "
-        f"words, the share that is evidence (by chance {chance:.2f}). Deletion of 10, 20 and 50 % of the words. "
-        f"Lowest to highest of the three models."
+        f"negated ones; and {doubles} of {of} reviews (test and validation) with two negations that cancel. Evidence "
+        f"found: of the words with the largest absolute scores, as many as there are evidence words, the share that "
+        f"is evidence (by chance {chance:.2f} in the 60). Deletion of 10, 20 and 50 % of the words of the 60. Lowest "
+        f"to highest of the three models."
     )
     more = {"command": "python benchmarks/interpretability.py evidence", "packages": PACKAGES, "seeds": list(SEEDS)}
     results.record("interpretability_evidence", rows, about=about, chance=round(float(chance), 3), **more)
@@ -227,11 +286,26 @@ def evidence_part(cfg, seeds) -> None:
         for name, many in found.items()
     ]
     about = (
-        "The same models and texts beside models with random weights (of all but the words' vectors): rank correlation "
-        "of the absolute scores, and the share of evidence that the random model's scores find. Lowest to highest."
+        "The same models and 60 texts beside models with random weights (of all but the words' vectors): rank "
+        "correlation of the absolute scores, and the share of evidence that the random model's scores find (plain or "
+        "with one negation). Lowest to highest."
     )
     results.record("interpretability_random", rows, about=about, **more)
-    for name in ("evidence", "random"):
+    truth = {"the first": "turned", "the second": "turned"}
+    rows = [
+        {
+            "taken out": name,
+            "the truth": truth.get(name, "stays"),
+            "verdicts of the model turned, %": band([one["turned"][name] for one in each], 0),
+        }
+        for name in each[0]["turned"]
+    ]
+    about = (
+        f"The same models on reviews whose verdict hangs on two negations that cancel ({alone} that the model gets "
+        f"right): words become <unk>. Other words are neither opinion nor negation, drawn at random. Lowest to highest."
+    )
+    results.record("interpretability_double", rows, about=about, **more)
+    for name in ("evidence", "random", "double"):
         print(results.markdown(f"interpretability_{name}"))
 
 
@@ -437,6 +511,163 @@ def heads_part(cfg, seeds) -> None:
     print(results.markdown("interpretability_heads"))
 
 
+# --- probes -----------------------------------------------------------------------------------------------------------
+
+NOUNS = (
+    "key door book car dog cat tree house boat picture table chair window letter song road river bridge flower bird "
+    "teacher doctor student artist farmer worker soldier painter writer singer cup plate box bag shirt coat hat ship "
+    "train clock map lamp"
+)
+PROBED = {"subject": [0, 6, 12, 18, 22, 24, 26, 27, 28], "last": [0, 6, 12, 18, 22, 24, 25, 26, 27, 29]}
+CHANGED = {"subject": [6, 18, 24, 27], "last": [12, 22, 26, 28]}
+PLACE = {"subject": 1, "last": 4}
+
+
+class Probed:
+    """Sentences such as "The keys near the door", and what SmolLM2 makes of the subject and of the last word."""
+
+    def __init__(self, count: int = 480):
+        self.smol, draw = Smol(), np.random.default_rng(0)
+        form = lambda noun, plural: noun + ("es" if noun == "box" else "s") * plural  # noqa: E731
+        self.noun, prompts = [], []
+        for _ in range(count):
+            subject, other = draw.choice(NOUNS.split(), 2, replace=False)
+            plural, other_plural = draw.integers(2, size=2)
+            self.noun.append((str(subject), int(plural)))
+            word = draw.choice(["near", "behind", "beside", "by"])
+            prompts.append(f"The {form(subject, plural)} {word} the {form(other, other_plural)}")
+        self.plural = np.array([plural for _, plural in self.noun])
+        sites = sorted({f"layers.{i}" for many in (*PROBED.values(), *CHANGED.values()) for i in many})
+        self.stream: dict[str, torch.Tensor] = {}
+        ids = torch.cat([self.smol.read(prompt) for prompt in prompts])  # [count, 5]
+        logits = []
+        for some in ids.split(60):
+            with patching.changed(self.smol.model, {site: self._keep(site) for site in sites}), torch.no_grad():
+                logits.append(self._verbs(self.smol.model.hidden(some)[:, -1]))
+        self.says = torch.cat(logits)
+
+    def _keep(self, site: str):
+        def keep(x: torch.Tensor) -> None:
+            self.stream[site] = torch.cat([self.stream[site], x]) if site in self.stream else x.clone()
+
+        return keep
+
+    def _verbs(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logit of "are" minus that of "is": [n, hidden] -> [n]."""
+        weight = self.smol.model.head.weight
+        return hidden @ (weight[self.smol.one(" are")] - weight[self.smol.one(" is")])
+
+    def features(self, layer: int, place: str) -> np.ndarray:
+        return self.stream[f"layers.{layer}"][:, PLACE[place]].double().numpy()
+
+    def right(self, says, chosen) -> float:
+        """How often the verb of the subject's number is ahead, in %."""
+        return 100 * float(((says.numpy() > 0) == self.plural[chosen]).mean())
+
+    def resumed(self, layer: int, place: str, vectors: np.ndarray, chosen) -> torch.Tensor:
+        """What the model says when these vectors stand at a place of a layer: [n]."""
+        model = self.smol.model
+        x = self.stream[f"layers.{layer}"][chosen].clone()
+        x[:, PLACE[place]] = torch.as_tensor(vectors, dtype=x.dtype)
+        rotation = positions.rotation(0, x.shape[1], model.layers[0].attention.size, model.base)
+        rotation = tuple(part.to(x.dtype) for part in rotation)
+        with torch.no_grad():
+            for later in model.layers[layer + 1 :]:
+                x = later(x, rotation, None, model.window)
+            return self._verbs(model.norm(x)[:, -1])
+
+
+def probes_of(probed: Probed, seed: int) -> dict:
+    """One cut into training and test: accuracies of probes, and the model's verbs when directions are taken out."""
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(probed.plural))
+    train, test = order[:320], order[320:]
+    kept_nouns = set(draw.permutation(NOUNS.split())[:28].tolist())
+    known = np.array([noun in kept_nouns for noun, _ in probed.noun])
+    control, found = probing.control_labels(probed.noun, seed), {"read": {}, "changed": {}}
+    for place, layers in PROBED.items():
+        for layer in layers:
+            x, scores = probed.features(layer, place), []
+            for labels, a, b in ((probed.plural, train, test), (control, train, test), (probed.plural, known, ~known)):
+                scores.append(100 * probing.probe(x[a], labels[a]).score(x[b], labels[b]))
+            found["read"][f"{place} {layer}"] = scores
+    few = test[:80]
+    found["model"] = probed.right(probed.says[few], few)
+    for place, layers in CHANGED.items():
+        for layer in layers:
+            x = probed.features(layer, place)
+            centre, ways = x[train].mean(0), probing.directions(x[train], probed.plural[train], 8)
+            means = x[train][probed.plural[train] == 1].mean(0) - x[train][probed.plural[train] == 0].mean(0)
+            plans = {"1": ways[:1], "8": ways, "means": means[None] / np.linalg.norm(means)}
+            line = {}
+            for name, taken in plans.items():
+                new = probing.without(x, taken, centre)
+                again = probing.probe(new[train], probed.plural[train])
+                line[f"read again, {name}"] = 100 * again.score(new[test], probed.plural[test])
+                line[f"without {name}"] = probed.right(probed.resumed(layer, place, new[few], few), few)
+                moved = (x[few] - centre) @ taken.T  # [n, directions]: as far, in random directions
+                random = np.linalg.qr(draw.normal(size=(x.shape[1], len(taken))))[0].T
+                said = probed.resumed(layer, place, x[few] - moved @ random, few)
+                line[f"random {name}"] = probed.right(said, few)
+            found["changed"][f"{place} {layer}"] = line
+    return found
+
+
+def probes_part(cfg, seeds) -> None:
+    probed = None
+    for seed in seeds:
+        if not (CACHE and (CACHE / f"probes-{seed}.json").exists()):
+            probed = probed or Probed()
+    each = [kept("probes", seed, partial(probes_of, probed, seed)) for seed in seeds]
+    if len(each) < len(SEEDS):
+        return
+    titles = ("number, %", "drawn labels, %", "number of unseen nouns, %")
+    rows, curves = [], {}
+    for key in each[0]["read"]:
+        place, layer = key.split()
+        many = np.array([one["read"][key] for one in each])  # [seeds, 3]
+        row = {"layer": f"{place} word, {layer}"}
+        row |= {title: band(many[:, i]) for i, title in enumerate(titles)}
+        rows.append(row | {"selectivity": band(many[:, 0] - many[:, 1])})
+        for i, title in enumerate(titles):
+            curves.setdefault(place, {}).setdefault(title, []).append(many[:, i].round(1).tolist())
+        curves[place].setdefault("layer", []).append(int(layer))
+    about = (
+        'SmolLM2 on 480 sentences such as "The keys near the door": linear probes of the stream after a layer, at the '
+        "subject or at the last word, for the number of the subject, and for a label drawn for each subject. Trained "
+        "on 320 sentences and tested on 160, or trained on 28 nouns and tested on the 14 others. Selectivity: number "
+        "minus drawn labels. Lowest to highest of three cuts and drawings."
+    )
+    more = {"command": "python benchmarks/interpretability.py probes", "packages": PACKAGES, "seeds": list(SEEDS)}
+    results.record("interpretability_probes", rows, about=about, curves=curves, **more)
+    rows = []
+    for key in each[0]["changed"]:
+        place, layer = key.split()
+        row = {"layer": f"{place} word, {layer}"}
+        for title, name in (
+            ("right without one probe's direction, %", "without 1"),
+            ("as far at random", "random 1"),
+            ("without eight", "without 8"),
+            ("as far at random, eight", "random 8"),
+            ("a new probe after eight, %", "read again, 8"),
+            ("without the means' difference", "without means"),
+            ("as far at random, one", "random means"),
+        ):
+            row[title] = band([one["changed"][key][name] for one in each])
+        rows.append(row)
+    model = band([one["model"] for one in each])
+    about = (
+        "The same sentences, 80 of the test: how often the verb of the subject's number (are or is) is ahead, in %, "
+        "when the directions of one or of eight probes, each trained on what the others left, or the one direction "
+        "from the mean of the singular to the mean of the plural sentences, are taken out of the "
+        f"stream at one place of one layer, or as long a step is made in random directions; unchanged: {model} %. And "
+        "what a new probe reads afterwards, on 160 sentences. Lowest to highest of three cuts."
+    )
+    results.record("interpretability_erased", rows, about=about, **more)
+    for name in ("probes", "erased"):
+        print(results.markdown(f"interpretability_{name}"))
+
+
 # --- models of attention alone ----------------------------------------------------------------------------------------
 
 
@@ -502,6 +733,99 @@ def induction_part(cfg, seeds) -> None:
         seeds=list(SEEDS),
     )
     print(results.markdown("interpretability_induction"))
+
+
+# --- sums modulo a prime ----------------------------------------------------------------------------------------------
+
+ADDERS = {
+    "decay 1": {"weight_decay": 1.0, "steps": 1500},
+    "decay 0.3": {"weight_decay": 0.3, "steps": 3000},
+    "no decay": {"weight_decay": 0.0, "steps": 6000},
+    "no decay, float64": {"weight_decay": 0.0, "steps": 3000, "dtype": torch.float64},
+    "no decay, start a tenth as large": {"weight_decay": 0.0, "steps": 2000, "start": 0.1},
+}
+
+
+def adder(options: dict, seed: int, prime: int = 59, strong: int = 10) -> dict:
+    """One training, and what the strongest frequencies of the numbers' vectors are worth."""
+    model, history = grokking.train(prime, seed=seed, **options)
+    first, _ = grokking.train(prime, seed=seed, **options | {"steps": 0})
+    _, unseen = grokking.pairs_of(prime, 0.5, seed)
+    vectors = model.embedding.weight.detach().clone()
+    order = (1 + grokking.power(vectors).argsort(descending=True)).tolist()
+    plans = {"kept": (order[:strong], True), "out": (order[:strong], False)}
+    plans["others out"] = (order[strong : 2 * strong], False)
+    spectra = [grokking.power(one).tolist() for one in (first.embedding.weight, vectors)]
+    found = {"history": history, "spectra": spectra}
+    found["before"], found["after"] = (sum(sorted(one)[-strong:]) for one in spectra)
+    for name, (frequencies, keep) in plans.items():
+        with torch.no_grad():
+            model.embedding.weight.copy_(grokking.with_frequencies(vectors, frequencies, keep))
+        found[name] = grokking.accuracy(model, unseen, prime)
+    return found
+
+
+def when(steps: list) -> str:
+    """The band of the seeds' steps, and how many of them never got there."""
+    known = [step for step in steps if step is not None]
+    missing = f"{len(steps) - len(known)} of {len(steps)} never"
+    return band(known, 0) if len(known) == len(steps) else f"{band(known, 0)}, {missing}" if known else "never"
+
+
+def grokking_part(cfg, seeds) -> None:
+    torch.set_flush_denormal(True)  # without decay some numbers become so small that the processor is slow with them
+    rows, opened, curves = [], [], {}
+    for title, options in ADDERS.items():
+        many = [kept(f"adder, {title}", seed, partial(adder, options, seed)) for seed in seeds]
+        if len(many) < len(SEEDS):
+            return
+        histories = [one["history"] for one in many]
+        curves[title] = {"step": histories[0]["step"]}
+        for key in ("train", "test", "size"):
+            curves[title][key] = [[round(x, 3) for x in history[key]] for history in histories]
+        curves[title]["spectra"] = [[[round(x, 4) for x in half] for half in one["spectra"]] for one in many]
+        reached = {
+            key: [next((s for s, x in zip(one["step"], one[key], strict=True) if x >= 0.99), None) for one in histories]
+            for key in ("train", "test")
+        }
+        rows.append(
+            {
+                "training": title,
+                "steps": options["steps"],
+                **{f"{key} 99 % right at step": when(found) for key, found in reached.items()},
+                "test right at the end, %": band([100 * one["test"][-1] for one in histories]),
+                "size of all parameters at the end": band([one["size"][-1] for one in histories], 0),
+            }
+        )
+        opened.append(
+            {
+                "training": title,
+                "power, first": band([one["before"] for one in many], 2),
+                "at the end": band([one["after"] for one in many], 2),
+                **{
+                    what: band([100 * one[key] for one in many])
+                    for what, key in (
+                        ("test right, %: they alone", "kept"),
+                        ("all but they", "out"),
+                        ("all but ten others", "others out"),
+                    )
+                },
+            }
+        )
+    about = (
+        "Sums modulo 59, learned from half of all pairs (all at once, AdamW at 0.01); a and b in either order count as "
+        "one pair. Three seeds, each with its own pairs; lowest to highest."
+    )
+    more = {"command": "python benchmarks/interpretability.py grokking", "packages": PACKAGES, "seeds": list(SEEDS)}
+    results.record("interpretability_grokking", rows, about=about, curves=curves, **more)
+    about = (
+        "The same networks: the share of the numbers' vectors that the ten strongest of 29 frequencies hold, before "
+        "and after the training; and how many test pairs are right if the vectors are made of these ten frequencies "
+        "alone, of all but them, or of all but the next ten. Lowest to highest of three seeds."
+    )
+    results.record("interpretability_frequencies", opened, about=about, **more)
+    for name in ("grokking", "frequencies"):
+        print(results.markdown(f"interpretability_{name}"))
 
 
 # --- real data --------------------------------------------------------------------------------------------------------
@@ -697,7 +1021,9 @@ PARTS = {
     "evidence": evidence_part,
     "attention": attention_part,
     "patching": patching_part,
+    "probes": probes_part,
     "induction": induction_part,
+    "grokking": grokking_part,
     "heads": heads_part,
     "real": real_part,
     "speed": speed_part,

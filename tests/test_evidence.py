@@ -35,6 +35,29 @@ def test_an_idle_negation_is_none():
     assert "negation" not in evidence.evidence(row("There is no doubt that it was nice.", ("nice", False)))
 
 
+@pytest.mark.parametrize(
+    "sentence, turning",
+    [
+        ("Nobody could deny that it was dull.", ["nobody", "deny"]),
+        ("I cannot pretend that the tea, which was cheap, wasn't dull.", ["cannot", "wasn't"]),
+        ("The tea was not without faults. It was not cheap.", ["not", "without"]),
+        ("Seldom did the tea fail to be dull!", ["seldom", "fail"]),
+        ("I cannot say that it was dull. It wasn't.", []),
+    ],
+)
+def test_both_words_of_two_that_cancel_are_evidence(sentence, turning):
+    opinion = "faults" if "faults" in sentence else "dull"
+    kinds = evidence.evidence(row(sentence, (opinion, False)))
+    words = [word for word, _, _ in evidence.words_of(sentence)]
+    assert [word for word, kind in zip(words, kinds, strict=True) if kind == "negation"] == turning
+
+
+def test_two_words_cancel_in_all_double_negations_of_the_reviews_and_in_no_others():
+    for split in ("train", "validation", "test"):
+        for one in lm.load("reviews", split):
+            assert len(evidence.double_negation(one["text"])) == 2 * (one["negation"] == "double"), one["text"]
+
+
 def test_words_are_those_of_the_tokenizer():
     for one in lm.load("reviews", "test").select(range(200)):
         assert [w for w, _, _ in evidence.words_of(one["text"])] == [w.lower() for w in text.words(one["text"])]

@@ -14,6 +14,28 @@ NEGATIONS = frozenset(  # "n't" at the end of a word counts, too
     ("not", "never", "no", "nobody", "nothing", "none", "neither", "nor", "hardly", "scarcely", "anything", "far")
     + ("opposite", "cannot")
 )
+_DOUBLE = re.compile(  # two words that turn an opinion round, and back; as the generator writes them
+    r"""\b(?:
+      (nobody)\ could\ (deny|dispute)
+    | (cannot)\ (?:say|claim|pretend)\ that\ [^.!?]*?\ (wasn't|weren't)
+    | (not)\ (without)
+    | had\ (no)\ (lack)\ of
+    | be\ (wrong)\ to\ say\ that\ [^.!?]*?\ (?:was|were)\ (not)
+    | (never)\ (failed)\ to
+    | (impossible)\ (not)\ to
+    | (not)\ met\ anyone\ who\ did\ (not)
+    | (not)\ one\ of\ us,\ [^.!?]*?,\ would\ (deny)
+    | (not)\ find\ a\ soul\ who\ (doubts)
+    | (hardly)\ a\ (?:minute|moment)\ when\ [^.!?]*?\ (?:was|were)\ (not)
+    | would\ (not)\ (dispute)
+    | (never)\ (less)\ than
+    | (nobody)\ left\ (without)
+    | (no)\ (denying)
+    | (not)\ to\ be\ (doubted)
+    | (seldom)\ did\ [^.!?]*?\ (fail)\ to
+    )\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 def words_of(text: str) -> list[tuple[str, int, int]]:
@@ -25,7 +47,8 @@ def evidence(row: Mapping) -> list[str]:
     """For each word of a review "opinion", "negation" or "".
 
     "opinion" is a word in one of its `spans`. "negation" is a word of `NEGATIONS` in a sentence with a span that the
-    context reverses; the sentences with no span decide nothing.
+    context reverses, and each of two words that cancel ("not ... without"), since either one alone would reverse it;
+    the sentences with no span decide nothing.
 
     Args:
         row: a record of the reviews, with `text` and `spans`.
@@ -34,13 +57,20 @@ def evidence(row: Mapping) -> list[str]:
     ends = [found.end() for found in re.finditer(r"[.!?:](?=\s|$)", text)] or [len(text)]
     sentence_of = lambda place: sum(end <= place for end in ends)  # noqa: E731
     reversed_in = {sentence_of(span["start"]) for span in row["spans"] if span["negated"]}
+    cancelling = set(double_negation(text))
     for word, start, end in words_of(text):
         if any(span["start"] < end and start < span["end"] for span in row["spans"]):
             kinds.append("opinion")
         else:
             negates = word in NEGATIONS or word.endswith("n't")
-            kinds.append("negation" if negates and sentence_of(start) in reversed_in else "")
+            turns = negates and sentence_of(start) in reversed_in or (start, end) in cancelling
+            kinds.append("negation" if turns else "")
     return kinds
+
+
+def double_negation(text: str) -> list[tuple[int, int]]:
+    """Start and end, in characters, of the two words that cancel in each double negation of a review, in pairs."""
+    return [found.span(i) for found in _DOUBLE.finditer(text) for i in range(1, _DOUBLE.groups + 1) if found[i]]
 
 
 def found_share(scores: Sequence[float], kinds: Sequence[str]) -> float:

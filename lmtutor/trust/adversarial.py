@@ -1,7 +1,7 @@
 """Attacks on word vectors, by gradient, and training against them: FGM, PGD, virtual adversarial training.
 
-The attacker adds a small shift to a text's embedded words. How small is said in shares of the text's own length, so
-that a model cannot get away by making its word vectors longer. Built and explained in chapter 15.
+The attacker adds a small shift to a text's embedded words. How small is said in shares of the norm of all these vectors
+taken as one, so that a model cannot get away by making its word vectors longer. Built and explained in chapter 15.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ book: $(BOOK)/book.stamp ## make the pages of a book from the stored notebooks: 
 slides: $(BOOK)/book.stamp ## make slides of a chapter: runs/slides [CH=05; default: all]
 	@$(BOOK)/bin/python book/slides.py $(CH)
 
-test-book: book slides ## look at book and slides in Chromium: links, contrast, width, search, sizes; some minutes
+test-book: book slides ## look at book and slides in Chromium: links, contrast, width, search, sizes; a quarter of an hour
 	@COURSE_PYTHON=$(if $(HAS_COURSE),$(abspath $(PY))) $(BOOK)/bin/python -m pytest book -p no:cacheprovider -rfEs
 
 clean: ## delete runs/ and caches (delete .venv* by hand to install afresh)

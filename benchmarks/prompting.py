@@ -275,6 +275,20 @@ def setfit(data: Finance, count: int, seed: int, steps: int = 30) -> float:
     return data.f1(logistic(data.vectors(texts, model), labels, data.vectors(data.asked, model)))
 
 
+def f1_rows(found: dict, middle) -> list[dict]:
+    """Rows of (method, examples a class) -> F1 of each run; `middle` is their mean or their median."""
+    return [
+        {
+            "method": name,
+            "examples a class": count,
+            "macro-F1": round(middle(values), 3),
+            "band": band(values, 3),
+            "runs": len(values),
+        }
+        for (name, count), values in found.items()
+    ]
+
+
 def examples(seeds: int = 5, trained: int = 3) -> None:
     data = Finance()
     asked = data.vectors(data.asked)
@@ -295,16 +309,7 @@ def examples(seeds: int = 5, trained: int = 3) -> None:
             found.setdefault(("MiniLM trained on pairs (SetFit)", count), []).append(setfit(data, count, seed))
         print({key: rounded(values) for key, values in found.items()}, flush=True)
     found |= {("SmolLM2 " + name, count): values for (name, count), values in prompted(data).items()}
-    rows = [
-        {
-            "method": name,
-            "examples a class": count,
-            "macro-F1": round(statistics.mean(values), 3),
-            "band": band(values, 3),
-            "runs": len(values),
-        }
-        for (name, count), values in found.items()
-    ]
+    rows = f1_rows(found, statistics.mean)
     results.record(
         "prompting_examples",
         rows,
@@ -525,16 +530,7 @@ def finance(held: int = 16, asked: int = 120, draws: int = 3) -> None:
             some, labels = data.draw(count, seed)
             said = np.eye(3)[logistic(data.vectors(some), labels, seen)]
             runs.setdefault(("beside: MiniLM frozen, logistic regression", count), []).append(f1("test", said))
-    rows = [
-        {
-            "method": name,
-            "examples a class": count,
-            "macro-F1": round(statistics.median(values), 3),
-            "band": band(values, 3),
-            "runs": len(values),
-        }
-        for (name, count), values in runs.items()
-    ]
+    rows = f1_rows(runs, statistics.median)
     results.record(
         "prompting_finance",
         rows,

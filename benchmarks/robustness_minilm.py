@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from measure import band
-from robustness_sst2 import judged, words_in
+from robustness_sst2 import judged, judged_together, words_in
 from torch.nn import functional as F
 from transformers import AutoTokenizer
 
@@ -394,20 +394,7 @@ def tables(found: dict[str, list[dict]], plain: dict, texts: Texts) -> None:
         for name in runs[0].get("elsewhere", ()):
             truth = np.array(texts.far_truth if name == "IMDB" else texts.truth)
             several = [run["elsewhere"][name] for run in runs]
-            accuracy, error = zip(*(judged(p, truth) for p in several), strict=True)
-            together = judged(np.mean(several, axis=0), truth)
-            rows.append(
-                {
-                    "model": way,
-                    "texts": name,
-                    "accuracy, %": round(statistics.mean(accuracy), 1),
-                    "lowest to highest": band(accuracy),
-                    "calibration error, %": round(statistics.mean(error), 1),
-                    "its band": band(error),
-                    "ensemble: accuracy, %": round(together[0], 1),
-                    "ensemble: calibration error, %": round(together[1], 1),
-                }
-            )
+            rows.append({"model": way, "texts": name} | judged_together(several, truth))
     record(
         "robustness_elsewhere", rows,
         f"The models, {trained}, on {TESTED} of SST-2's test sentences and on the first {FIRST} words of {TESTED} test "

@@ -39,6 +39,20 @@ def judged(p: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return 100 * float(right.mean()), 100 * metrics.expected_calibration_error(p.max(1), right)
 
 
+def judged_together(said: list[np.ndarray], truth: np.ndarray) -> dict:
+    """Accuracy and calibration error of several models, and of the mean of their probabilities."""
+    accuracy, error = zip(*(judged(p, truth) for p in said), strict=True)
+    together = judged(np.mean(said, axis=0), truth)
+    return {
+        "accuracy, %": round(statistics.mean(accuracy), 1),
+        "lowest to highest": band(accuracy),
+        "calibration error, %": round(statistics.mean(error), 1),
+        "its band": band(error),
+        "ensemble: accuracy, %": round(together[0], 1),
+        "ensemble: calibration error, %": round(together[1], 1),
+    }
+
+
 def main() -> None:
     sst, imdb = lm.load("sst2"), lm.load("imdb", "test")
     words = {side: words_in(sst[side]["text"]) for side in ("train", "test")}
@@ -56,19 +70,7 @@ def main() -> None:
             draw = random.Random(seed)
             texts = [attacks.with_typos(one, typos, draw) for one in (words["test"] if truth is here else far)]
             said.append(torch.tensor(classifier.logits(model, list(map(vocabulary.encode, texts)))).softmax(-1).numpy())
-        accuracy, error = zip(*(judged(p, truth) for p in said), strict=True)
-        together = judged(np.mean(said, axis=0), truth)
-        rows.append(
-            {
-                "texts": name,
-                "accuracy, %": round(statistics.mean(accuracy), 1),
-                "lowest to highest": band(accuracy),
-                "calibration error, %": round(statistics.mean(error), 1),
-                "its band": band(error),
-                "ensemble: accuracy, %": round(together[0], 1),
-                "ensemble: calibration error, %": round(together[1], 1),
-            }
-        )
+        rows.append({"texts": name} | judged_together(said, truth))
         print(rows[-1], flush=True)
     results.record(
         "robustness_sst2",
